@@ -1,0 +1,162 @@
+"""Cases: other versions of one definition of the reference, kept as data. Wrong ones are misconceptions, right ones alternates.
+
+A case is an ordinary function or class under a decorator that names what it stands for. Files of cases are read, never
+imported: they lean on names of the module that they change, and they have nothing to run of their own.
+"""
+
+import ast
+import inspect
+import re
+import symtable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class Case:
+    """Another version of `target`, a module and a name in it: "rope.rotate", "attention.MultiHeadAttention.forward".
+
+    kind: "misconception" or "alternate"; name: of the version, which is the mistake or the route in a few words; doc: its
+    docstring, for a misconception the hint; pitfall: its number in the handout's section; ask: a question that leads on.
+    source: the definition, its other decorators kept; preamble: the imports and helpers of its file that it uses.
+    """
+
+    kind: str
+    target: str
+    name: str = ""
+    doc: str = ""
+    pitfall: int | None = None
+    ask: str | None = None
+    source: str = field(default="", repr=False)
+    preamble: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def module(self) -> str:
+        """The module that the target is in; the handout's section has the same name."""
+        return self.target.partition(".")[0]
+
+    @property
+    def qualname(self) -> str:
+        """The target within its module: "rotate", "MultiHeadAttention.forward"."""
+        return self.target.partition(".")[2]
+
+
+def misconception(target: str, pitfall: int | None = None, ask: str | None = None) -> Callable:
+    """A working wrong version of `target`; its docstring says what is wrong, and is shown to those who do the same."""
+    return _attach(_case("misconception", target, pitfall, ask))
+
+
+def alternate(target: str) -> Callable:
+    """Another right version of `target`, by another route; its docstring names the route."""
+    return _attach(_case("alternate", target))
+
+
+def load_cases(path: Path) -> list[Case]:
+    """The cases of a file in their order, read without running it. ValueError with file and line for a faulty one."""
+    text = path.read_text(encoding="utf-8")
+    lines, tree = text.split("\n"), ast.parse(text, filename=str(path))
+    binders = [binder for statement in tree.body for binder in _binders(statement, lines)]
+    cases: dict[str, Case] = {}
+    for node in tree.body:
+        for decorator in filter(_is_case, getattr(node, "decorator_list", ())):
+            try:
+                case = _read(node, decorator, lines, binders)
+                if case.name in cases:
+                    raise ValueError(f"there are two cases named {case.name}")
+            except (ValueError, TypeError) as error:
+                raise ValueError(f"{path}:{node.lineno}: {error}") from None
+            cases[case.name] = case
+    return list(cases.values())
+
+
+def _case(kind: str, target: str, pitfall: int | None = None, ask: str | None = None) -> Case:
+    if not isinstance(target, str) or not re.fullmatch(r"\w+(\.\w+)+", target):
+        raise ValueError(f'a target is a module and a name in it, as in "attention.causal_mask"; got {target!r}')
+    if not isinstance(pitfall, int | None) or not isinstance(ask, str | None):
+        raise ValueError(f"pitfall is a number and ask a question; got {pitfall!r} and {ask!r}")
+    return Case(kind, target, pitfall=pitfall, ask=ask)
+
+
+def _attach(case: Case) -> Callable:
+    def decorate(definition):
+        doc = inspect.cleandoc(definition.__doc__ or "")
+        definition.__case__ = replace(case, name=definition.__name__, doc=doc)
+        return definition
+
+    return decorate
+
+
+def _is_case(decorator: ast.expr) -> bool:
+    return _decorator_name(decorator) in ("misconception", "alternate")
+
+
+def _decorator_name(decorator: ast.expr) -> str | None:
+    """The last name of a decorator, whichever way it was imported."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
+
+
+def _read(node: ast.stmt, decorator: ast.expr, lines: list[str], binders: list[tuple[str, str]]) -> Case:
+    if not isinstance(decorator, ast.Call):
+        raise ValueError("the decorator needs a target in parentheses")
+    doc = ast.get_docstring(node)
+    if not doc:
+        raise ValueError(f"{node.name} needs a docstring: the mistake or the route in one sentence")
+    arguments = [ast.literal_eval(argument) for argument in decorator.args]
+    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
+    decorate = {"misconception": misconception, "alternate": alternate}[_decorator_name(decorator)](*arguments, **named)
+    case = decorate(type(node.name, (), {"__doc__": doc})).__case__
+    source = _definition(node, lines)
+    preamble = _preamble(source, [(name, text) for name, text in binders if name != node.name], case.module)
+    return replace(case, source=source, preamble=preamble)
+
+
+def _definition(node: ast.stmt, lines: list[str]) -> str:
+    """The text of a definition at the left margin, with its decorators but those that make it a case."""
+    kept = [d for d in node.decorator_list if not _is_case(d)]
+    spans = [(d.lineno, d.end_lineno) for d in kept] + [(node.lineno, node.end_lineno)]
+    return "\n".join("\n".join(lines[first - 1 : last]) for first, last in spans)
+
+
+def _binders(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, str]]:
+    """The names that a top-level statement binds, each with the text that binds it: one import, one helper."""
+    if isinstance(statement, ast.Import | ast.ImportFrom):
+        origin = "." * getattr(statement, "level", 0) + (getattr(statement, "module", None) or "")
+        for alias in statement.names:
+            if (origin or alias.name).split(".")[0] in ("__future__", "autograder"):
+                continue
+            text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
+            yield alias.asname or alias.name.partition(".")[0], f"from {origin} {text}" if origin else text
+    elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+        yield statement.name, _definition(statement, lines)
+    else:
+        text = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
+        for node in ast.walk(statement):
+            if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+                yield node.id, text
+
+
+def _preamble(source: str, binders: list[tuple[str, str]], module: str) -> tuple[str, ...]:
+    """What must stand before `source` for its names to be known: imports and helpers, and what those use in turn.
+
+    An import from the module that the case changes is left out: there the name is at home.
+    """
+    own = re.compile(rf"from (\.|(reference\.)?a\d\d_\w+\.){module} import ")
+    pending, needed = names_looked_up(source), set()
+    while pending:
+        found = [text for name, text in binders if name in pending and text not in needed and not own.match(text)]
+        needed.update(found)
+        pending = set().union(*map(names_looked_up, found))
+    return tuple(dict.fromkeys(text for _, text in binders if text in needed))  # in the order of the file
+
+
+def names_looked_up(source: str) -> set[str]:
+    """The names that a piece of code looks up in its module, when it is run or when it is called."""
+    pending, found = [symtable.symtable(source, "case", "exec")], set()
+    while pending:
+        table = pending.pop()
+        top = table.get_type() == "module"
+        found |= {s.get_name() for s in table.get_symbols() if s.is_referenced() and (top or s.is_global())}
+        pending += table.get_children()
+    return found

@@ -1,0 +1,117 @@
+"""The commands of a student. Nothing heavy is imported before a command needs it.
+
+Exit status: 0 every point that can be graded here, 1 points lost, 2 wrong usage or input, 3 a fault of the grader.
+"""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
+                  help="Grade an assignment of the course and see what to do next.")
+
+
+@app.callback()
+def main() -> None:
+    """Grade an assignment of the course and see what to do next."""
+
+
+@app.command()
+def grade(
+    assignment: Annotated[str, typer.Argument(help="a01, or nothing for all", show_default=False)] = "",
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of deliverables to grade instead of assignments/.")] = None,
+    only: Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")] = None,
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as JSON.")] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    force_hidden: Annotated[bool, typer.Option("--force-hidden", help="Run hidden checks at any level of isolation.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what passed, too.")] = False,
+) -> None:
+    """Grade one assignment; without a name, all of them."""
+    from autograder import assignment as assignments
+    from autograder.errors import BadInput, CourseError
+
+    status = 0
+    try:
+        if device not in ("cpu", "cuda", "mps"):
+            raise BadInput(f"--device is cpu, cuda or mps; got {device!r}")
+        if not assignment and (source or json_file):
+            raise BadInput("--from and --json need an assignment: grade a01 --from DIR")
+        for name in [assignment] if assignment else assignments.known():
+            status = max(status, _grade_one(assignments.load(name), source, only, json_file, device, force_hidden, verbose))
+    except CourseError as error:
+        typer.echo(f"{'The grader itself is at fault' if error.status == 3 else 'Error'}: {error}", err=True)
+        status = error.status
+    except KeyboardInterrupt:
+        typer.echo("Interrupted before anything was graded.", err=True)
+        status = 1
+    _leave(status)
+
+
+def _grade_one(assignment, source, only, json_file, device, force_hidden, verbose) -> int:
+    import json
+    import tempfile
+
+    from autograder.running import Run
+    from autograder.submission import working_copy
+    from autograder.workers import Server
+
+    with tempfile.TemporaryDirectory(prefix="grade-") as folder, Server(assignment.preload) as server:
+        scratch = Path(folder)  # the server imports torch while we read the checks
+        (scratch / "cwd").mkdir()
+        tree = working_copy(source or assignment.folder, assignment, scratch / "tree")
+
+        from autograder.collect import collect
+        from autograder.grading import grade as grade_tree
+
+        checks = collect(assignment, only, hidden=force_hidden)
+        run = Run(server, assignment, scratch / "cwd", given=tree, device=device)
+        with _progress(len(checks), assignment.id) as advance:
+            report = grade_tree(run, tree, checks, scratch, progress=advance)
+    if json_file:
+        _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+    from rich.console import Console
+
+    from autograder.terminal import show
+
+    show(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
+    return report.exit_status
+
+
+def _progress(total: int, name: str):
+    """A progress bar on stderr, on a terminal alone."""
+    import contextlib
+
+    if not sys.stderr.isatty():
+        return contextlib.nullcontext(lambda row: None)
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+    @contextlib.contextmanager
+    def bar():
+        columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
+        with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+            task = progress.add_task(f"grading {name}", total=total)
+            yield lambda row: progress.advance(task)
+
+    return bar()
+
+
+def _width() -> int:
+    return int(os.environ.get("COLUMNS", "100"))
+
+
+def _write(path: Path, text: str) -> None:
+    """Atomically: a reader sees the old file or the new one."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _leave(status: int) -> None:
+    """End at once: what is left to tidy up is the operating system's."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    raise typer.Exit(status)

@@ -1,0 +1,212 @@
+"""Grading: every check in a worker, side by side; timed ones alone; then once more what a wrong part has dragged down.
+
+A check that fails while a part it `needs` is wrong too gets a second chance with the `given` part in the wrong one's
+place, so that a fault costs its own points.
+"""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from autograder import limits
+from autograder.assignment import Assignment
+from autograder.checks import Check
+from autograder.diagnosis import explain_outcome, recognise
+from autograder.draw_digest import STREAM
+from autograder.errors import GraderFault
+from autograder.golden import DEVICE_FACTOR, Golden, load
+from autograder.overlay import delegate
+from autograder.report import Report, Row, empty_rows, environment
+from autograder.running import Run
+from autograder.submission import Tree
+from autograder.workers import Interrupted, Outcome
+
+@dataclass
+class Judgement:
+    """What one run of a check came to, before points."""
+
+    share: float
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+    misconception: str | None = None
+    fault: bool = False
+    outcome: Outcome = field(default_factory=lambda: Outcome("died"))
+
+
+class Grader:
+    """Judges checks of one assignment; golden values are read once a file."""
+
+    def __init__(self, run: Run):
+        self.run, self._goldens, self._lock = run, {}, threading.Lock()
+
+    def golden(self, check: Check) -> Golden:
+        """What the check expects. GraderFault when it was never recorded."""
+        with self._lock:
+            if check.path not in self._goldens:
+                self._goldens[check.path] = load(check.path.parent / "golden" / check.path.stem)
+        try:
+            return self._goldens[check.path][check.name]
+        except KeyError:
+            raise GraderFault(f"golden values of {check.id} were never recorded; an instructor runs `make golden`") from None
+
+    def judge(self, check: Check, tree: Tree) -> Judgement:
+        """Run one check on a tree and compare what it saw."""
+        started = time.monotonic()
+        try:
+            golden, judge, ratio = self.golden(check), check.judge, 0.0
+            if judge is None:
+                raise GraderFault(f"{check.id} has no judge; decorate it with @matches_reference or another one")
+            if judge.mode == "pace":
+                outcome, ratio = self.run.pace(check, tree)
+            else:
+                outcome = self.run.observe(check, tree)
+            judgement = self._compare(check, golden, outcome, ratio)
+        except GraderFault as fault:
+            return Judgement(1.0, "fault", str(fault), fault=True, outcome=Outcome("died", seconds=time.monotonic() - started))
+        judgement.outcome.seconds = time.monotonic() - started
+        return judgement
+
+    def _compare(self, check: Check, golden: Golden, outcome: Outcome, ratio: float) -> Judgement:
+        judge = check.judge
+        if outcome.kind != "observed":
+            reason, text = explain_outcome(outcome, int(check.limits.get("memory_mb", self.run.assignment.memory_mb)))
+            return Judgement(0.0, reason, text, outcome=outcome)
+        if judge.mode == "observe" and outcome.stream != STREAM:
+            raise GraderFault("the random streams of this platform differ from the recorded ones")
+        departure = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
+        if departure is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
+            return Judgement(0.0, "input", "The result is right, but an argument was overwritten on the way; whoever called "
+                             "still needs it. Which operation works in place?", outcome=outcome)
+        if departure is not None:
+            hint = recognise(outcome.seen, golden, check.path.parent if not check.hidden else self.run.assignment.folder / "tests",
+                             check.module)
+            return Judgement(0.0, departure.reason, judge.explain(departure), str(hint or ""), hint.name if hint else None,
+                             outcome=outcome)
+        if judge.mode == "pace":
+            share, slow = judge.score(ratio), judge.judge_ratio(ratio)
+            return Judgement(share, "pace", slow.text if slow else f"{ratio:.2f} times the baseline", outcome=outcome)
+        if judge.mode == "memory" and (large := judge.judge_growth(*[s.peak_bytes for s in outcome.steps[1:3]])):
+            return Judgement(0.0, "growth", large.text, outcome=outcome)
+        return Judgement(1.0, outcome=outcome)
+
+
+def grade(run: Run, tree: Tree, checks: list[Check], scratch: Path, jobs: int | None = None,
+          progress: Callable[[Row], None] = lambda row: None) -> Report:
+    """The report on a working copy. Ctrl-C gives a partial one; `progress` is called with each row as it is done."""
+    started, grader = time.monotonic(), Grader(run)
+    rows = empty_rows(run.assignment, checks)
+    report = Report(run.assignment, rows, limits.LEVEL, run.device, tree.notes, environment=environment())
+    try:
+        _each(rows, lambda row: _settle(row, grader.judge(row.check, tree)), run, jobs, progress)
+        _second_chance(rows, grader, tree, scratch, jobs)
+    except KeyboardInterrupt:
+        report.interrupted = True
+        run.server.cancelled.set()
+        for row in rows:
+            if row.message == "not run":
+                row.message = "interrupted before its turn"
+    report.seconds = time.monotonic() - started
+    return report
+
+
+def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | None, progress: Callable[[Row], None]) -> None:
+    """Do the work for each row: plain checks side by side, stepwise ones alone after them."""
+    alone = [r for r in rows if r.check.judge is not None and r.check.judge.mode != "observe"]
+    together = [r for r in rows if r not in alone]
+
+    def one(row: Row) -> None:
+        if (device := row.check.device) and not _has(device):
+            row.status, row.message = "not_graded_here", f"for want of a {device.upper()} device"
+        else:
+            try:
+                work(row)
+            except Interrupted:
+                row.message = "interrupted"
+        progress(row)
+
+    pool = ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    try:
+        for future in [pool.submit(one, row) for row in together]:
+            future.result()
+    except KeyboardInterrupt:
+        run.server.cancelled.set()
+        raise
+    finally:
+        pool.shutdown(cancel_futures=True)
+    for row in alone:
+        one(row)
+
+
+def _settle(row: Row, judgement: Judgement) -> None:
+    row.status = "grader_fault" if judgement.fault else (
+        "passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
+    row.points = row.max_points * judgement.share
+    row.reason, row.message, row.hint = judgement.reason, judgement.message, judgement.hint
+    row.misconception, row.seconds = judgement.misconception, judgement.outcome.seconds
+    row.output = "" if row.check.hidden else judgement.outcome.output
+    if row.check.hidden and row.status != "passed":  # nothing that the student could have shaped leaves a hidden check
+        row.message, row.hint = row.check.hide_errors or "a hidden check: " + row.check.title, ""
+
+
+def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, jobs: int | None) -> None:
+    """Rerun what fails beside a wrong part that it needs, with the given part in its place."""
+    wrong = {row.check.part for row in rows if row.status == "failed" and row.reason not in ("pace", "growth")}
+    trees: dict[frozenset[str], Tree | None] = {}
+    again = [(row, frozenset(wrong & set(row.check.needs))) for row in rows
+             if row.status == "failed" and row.reason not in ("pace", "growth") and wrong & set(row.check.needs)]
+    for _, parts in again:
+        if parts not in trees:
+            trees[parts] = substitute(tree, parts, grader.run, scratch / f"with_given_{len(trees)}")
+
+    def retry(row: Row, parts: frozenset[str]) -> None:
+        if row.reason == "todo" and row.check.part.split(".")[-1] in row.message:
+            return  # its own part is not written yet; no other part can change that
+        if trees[parts] is None:
+            row.status, row.message, row.hint = "not_attempted", f"because {_names(parts)} does not pass yet", ""
+            row.misconception = None
+            return
+        judgement = grader.judge(row.check, trees[parts])
+        if judgement.share > 0:
+            _settle(row, judgement)
+            row.message = f"judged with the given {_names(parts)} in place of yours"
+        elif judgement.reason == row.reason == "todo":
+            row.message = judgement.message
+        else:
+            _settle(row, judgement)
+            row.message += f"\n(judged with the given {_names(parts)} in place of yours)"
+
+    for row, parts in again:
+        retry(row, parts)
+
+
+def substitute(tree: Tree, parts: frozenset[str], run: Run, into: Path) -> Tree | None:
+    """The tree with these parts imported from `given`; None where `given` has no such part or a file cannot be parsed."""
+    package = run.assignment.package
+    result = tree
+    for number, part in enumerate(sorted(parts)):
+        module, _, name = part.partition(".")
+        given = run.given.path / "given" / package / f"{module}.py"
+        if not given.exists() or f" {name}" not in given.read_text(encoding="utf-8"):
+            return None
+        try:
+            text = (result.folder / f"{module}.py").read_text(encoding="utf-8")
+            result = result.with_file(into / str(number), f"{module}.py", delegate(text, name, f"given.{package}.{module}"))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+    return result
+
+
+def _names(parts: frozenset[str]) -> str:
+    return " and ".join(sorted(parts))
+
+
+def _has(device: str) -> bool:
+    """Whether there is such a device, asked without importing torch."""
+    import sys
+
+    return Path("/dev/nvidiactl").exists() if device == "cuda" else sys.platform == "darwin" and os.uname().machine == "arm64"

@@ -1,0 +1,124 @@
+"""The pytest plug-in: `pytest assignments/a01_transformer` with -k, -x, --lf, -v, -s and --pdb as a pytest user expects.
+
+Each check runs in a worker of its own. With -s or --pdb it runs in the pytest process instead, on the files themselves, so
+that prints appear and a debugger stops in the student's code.
+"""
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from autograder.collect import is_check_file, read_checks
+
+
+class NotRight(Exception):
+    """A check that does not pass; its text is all that there is to show."""
+
+
+class CheckFile(pytest.File):
+    """A file of checks, in the order in which they are written."""
+
+    def collect(self):
+        for check in read_checks(self.path):
+            yield CheckItem.from_parent(self, name=check.name, check=check)
+
+
+class CheckItem(pytest.Item):
+    """One check as pytest sees it."""
+
+    def __init__(self, *, check, **kwargs):
+        super().__init__(**kwargs)
+        self.check = check
+        self.extra_keyword_matches.update({check.part, *check.tags})
+
+    def runtest(self) -> None:
+        options = self.config.option
+        bench = _bench(self.config, self.check)
+        in_process = getattr(options, "usepdb", False) or options.capture == "no"
+        judgement = bench.in_process(self.check) if in_process and self.check.judge.mode == "observe" else bench.judge(self.check)
+        if judgement.outcome.output:
+            self.add_report_section("call", "stdout", judgement.outcome.output)
+        if judgement.fault:
+            raise NotRight(f"fault of the grader, not of your code: {judgement.message}")
+        if judgement.share < 1:
+            raise NotRight("\n".join(filter(None, [judgement.message, judgement.hint])))
+
+    def repr_failure(self, excinfo, style=None):
+        if isinstance(excinfo.value, NotRight):
+            title = f"{self.check.part}: {self.check.title}"
+            return f"{title}\n{excinfo.value}\nDebug it: pytest {self.nodeid} --pdb"
+        return super().repr_failure(excinfo)
+
+    def reportinfo(self):
+        return self.path, self.check.function.__code__.co_firstlineno - 1, self.name
+
+
+class _Bench:
+    """The server and the working copy of one assignment, for as long as pytest runs."""
+
+    def __init__(self, folder: Path):
+        from autograder import assignment
+        from autograder.grading import Grader
+        from autograder.running import Run
+        from autograder.submission import working_copy
+        from autograder.workers import Server
+
+        self.assignment = assignment.read(folder)
+        self._scratch = tempfile.TemporaryDirectory(prefix="grade-")
+        root = Path(self._scratch.name)
+        (root / "scratch").mkdir()
+        self.server = Server(self.assignment.preload)
+        self.tree = working_copy(folder, self.assignment, root / "tree")
+        self.grader = Grader(Run(self.server, self.assignment, root / "scratch", given=self.tree))
+
+    def judge(self, check):
+        return self.grader.judge(check, self.tree)
+
+    def in_process(self, check):
+        """The check in this process on the student's own files; exceptions go on to the debugger."""
+        import sys
+
+        import torch
+
+        from autograder.draw import Draw, stream_digest
+        from autograder.observation import pack, unpack
+        from autograder.worker import Solution
+        from autograder.workers import Outcome
+
+        sys.path.insert(0, str(self.assignment.folder.parent))
+        try:
+            torch.manual_seed(check.seed)
+            draw = Draw(check.seed)
+            seen = check.function(Solution(self.assignment.package, str(self.assignment.folder)), draw)
+        finally:
+            sys.path.remove(str(self.assignment.folder.parent))
+        outcome = Outcome("observed", unpack(pack(seen)), draw.input_digests(), stream=stream_digest())
+        return self.grader._compare(check, self.grader.golden(check), outcome, 0.0)
+
+    def close(self) -> None:
+        self.server.close()
+        self._scratch.cleanup()
+
+
+_benches = pytest.StashKey[dict]()
+
+
+def _bench(config, check) -> _Bench:
+    from autograder.assignment import ASSIGNMENTS
+
+    folder = ASSIGNMENTS / check.path.parents[1].name
+    benches = config.stash.setdefault(_benches, {})
+    if folder not in benches:
+        benches[folder] = _Bench(folder)
+    return benches[folder]
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pycollect_makemodule(module_path: Path, parent):
+    return CheckFile.from_parent(parent, path=module_path) if is_check_file(module_path) else None
+
+
+def pytest_unconfigure(config) -> None:
+    for bench in config.stash.get(_benches, {}).values():
+        bench.close()

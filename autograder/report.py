@@ -1,0 +1,114 @@
+"""The one report that every writer writes: a row for each check of the manifest, whatever happened."""
+
+import hashlib
+import platform
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from autograder import __version__
+from autograder.assignment import Assignment, Part
+from autograder.checks import Check
+
+STATUSES = ("passed", "partial", "failed", "not_attempted", "not_graded_here", "grader_fault")
+
+
+@dataclass
+class Row:
+    """One check. points: earned; max_points: its share of its part; reason: one word for statistics ("todo", "value")."""
+
+    check: Check
+    number: str
+    max_points: float
+    status: str
+    points: float = 0.0
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+    misconception: str | None = None
+    output: str = ""
+    seconds: float = 0.0
+
+    @property
+    def id(self) -> str:
+        return self.check.id
+
+
+@dataclass
+class Report:
+    """A graded submission. rows stand in the order of the manifest."""
+
+    assignment: Assignment
+    rows: list[Row]
+    isolation_level: int
+    device: str = "cpu"
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+    seconds: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        return round(sum(row.points for row in self.rows), 2)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(row.max_points for row in self.rows), 2)
+
+    @property
+    def not_graded_here(self) -> float:
+        return round(sum(row.max_points for row in self.rows if row.status == "not_graded_here"), 2)
+
+    @property
+    def faults(self) -> list[Row]:
+        return [row for row in self.rows if row.status == "grader_fault"]
+
+    @property
+    def exit_status(self) -> int:
+        """0 every point that can be graded here, 1 points lost, 3 a fault of the grader."""
+        if self.faults:
+            return 3
+        return 0 if all(r.status in ("passed", "not_graded_here") for r in self.rows) else 1
+
+    def by_part(self) -> list[tuple[Part, list[Row]]]:
+        """Rows part by part, in the order of the assignment; parts without a row are left out."""
+        groups = [(part, [r for r in self.rows if r.check.part == part.name]) for part in self.assignment.parts]
+        return [(part, rows) for part, rows in groups if rows]
+
+    def as_json(self) -> dict[str, Any]:
+        """The JSON report; its schema is schema/report.schema.json."""
+        manifest = [row.id for row in self.rows]
+        return {
+            "schema": 1, "grader_version": __version__, "assignment": self.assignment.id, "score": self.score,
+            "max_score": self.max_score, "not_graded_here": self.not_graded_here, "isolation_level": self.isolation_level,
+            "environment": self.environment, "manifest": manifest, "manifest_sha256": manifest_hash(manifest),
+            "interrupted": self.interrupted, "notes": list(self.notes), "seconds": round(self.seconds, 3),
+            "checks": [{"id": r.id, "number": r.number, "part": r.check.part, "title": r.check.title, "status": r.status,
+                        "points": round(r.points, 4), "max_points": round(r.max_points, 4), "reason": r.reason,
+                        "message": r.message, "hint": r.hint, "misconception": r.misconception,
+                        "seconds": round(r.seconds, 3)} for r in self.rows]}
+
+
+def manifest_hash(ids: list[str]) -> str:
+    return hashlib.sha256("\n".join(ids).encode()).hexdigest()
+
+
+def empty_rows(assignment: Assignment, checks: list[Check]) -> list[Row]:
+    """A row for each check, nothing attempted yet. Rows for other devices carry no points."""
+    rows, counted = [], {}
+    order = {part.name: part.number for part in assignment.parts}
+    for check in sorted(checks, key=lambda c: order[assignment.part(c.part).name]):
+        part = assignment.part(check.part)
+        counted[part.name] = counted.get(part.name, 0) + 1
+        points = part.points * check.share if check.device is None else 0.0
+        number = check.number or f"{part.number}.{counted[part.name]}"
+        rows.append(Row(check, number, points, "not_attempted", message="not run"))
+    return rows
+
+
+def environment() -> dict[str, str]:
+    """Versions that a regrade may want to know, without importing any of them."""
+    from importlib.metadata import version
+
+    return {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
+            **{name: version(name) for name in ("torch", "numpy", "pytest")}, "graded_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}

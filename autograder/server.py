@@ -1,0 +1,105 @@
+"""The clean server that workers are forked from: torch is imported once, and no operation ever runs here.
+
+Started by `workers.py` as `python -I`. A request is one message on a socket that carries four descriptors: the worker's
+request pipe, its result pipe, its bounded output pipe, and a control socket. Closing the control socket kills the worker
+and what it has left; when a worker has ended, its exit status and resource usage are written there. When the parent dies,
+every control socket closes, and with them every worker.
+"""
+
+import importlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+from pathlib import Path
+
+
+def main(fd: int) -> None:
+    preload = json.loads(sys.argv[2])
+    sys.dont_write_bytecode = True
+    # The course's own tree, which an editable install adds, is not importable; the environment may lie inside it.
+    course = str(Path(__file__).resolve().parent.parent)
+    sys.path[:] = [p for p in sys.path if not p.startswith(course) or p.startswith(sys.prefix)]
+    from autograder import worker  # imports torch
+
+    sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "") + type(f).__module__]
+    for name in ["jaxtyping", "safetensors.torch", "gradescope_utils.autograder_utils.decorators", "autograder.judges",
+                 "autograder.properties", *preload]:
+        importlib.import_module(name)
+    parent = socket.socket(fileno=fd)
+    wake_r, wake_w = socket.socketpair()
+    wake_w.setblocking(False)
+    signal.set_wakeup_fd(wake_w.fileno(), warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda *_: None)
+    selector = selectors.DefaultSelector()
+    selector.register(parent, selectors.EVENT_READ, "parent")
+    selector.register(wake_r, selectors.EVENT_READ, "wake")
+    workers: dict[int, socket.socket] = {}
+    parent.send(b"ready")
+    while True:
+        for key, _ in selector.select():
+            if key.data == "parent":
+                message, fds, _, _ = socket.recv_fds(parent, 1, 4)
+                if not message:  # the parent is gone
+                    for pid in workers:
+                        _kill(pid)
+                    return
+                if pid := os.fork():
+                    for used in fds[:3]:
+                        os.close(used)
+                    workers[pid] = socket.socket(fileno=fds[3])
+                    selector.register(workers[pid], selectors.EVENT_READ, pid)
+                    workers[pid].send(f"{pid}\n".encode())
+                else:
+                    os.setsid()
+                    _become_worker(worker, fds, keep_open={fds[0], fds[1]})
+            elif key.data == "wake":
+                wake_r.recv(4096)
+                _reap(workers, selector)
+            elif key.data in workers:  # closed, or a byte: kill it
+                selector.unregister(key.fileobj)
+                _kill(key.data)
+
+
+def _become_worker(worker, fds: list[int], keep_open: set[int]) -> None:
+    signal.set_wakeup_fd(-1)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(fds[2], 1)
+    os.dup2(fds[2], 2)
+    low = 3
+    for fd in sorted(keep_open):
+        os.closerange(low, fd)
+        low = fd + 1
+    os.closerange(low, 4096)
+    worker.run_and_exit(fds[0], fds[1])
+
+
+def _reap(workers: dict, selector) -> None:
+    while workers:
+        pid, status, usage = os.wait4(-1, os.WNOHANG)
+        if pid == 0:
+            return
+        _kill(pid)  # what it has left behind in its process group
+        control = workers.pop(pid)
+        if control.fileno() in selector.get_map():
+            selector.unregister(control)
+        try:
+            control.sendall(json.dumps({"status": status, "cpu": usage.ru_utime + usage.ru_stime, "peak_kb": usage.ru_maxrss}).encode())
+        except OSError:
+            pass  # the parent has lost interest
+        control.close()
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.killpg(pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

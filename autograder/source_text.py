@@ -1,0 +1,83 @@
+"""A source file as text and as syntax tree, and the way from the tree's positions to places in the text.
+
+The tree counts lines as the tokenizer does and columns in UTF-8 bytes; edits need offsets into a string. Nothing is ever
+unparsed, so what an edit does not name stays as its author wrote it.
+"""
+
+import ast
+import re
+
+Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+
+class SourceText:
+    """A text, its tree, and edits to it. SyntaxError if it does not parse."""
+
+    def __init__(self, source: str):
+        self.text = source.removeprefix(
+            "\ufeff"
+        )  # some editors put this mark; Python takes it in a file, not in a string
+        self.mark = source[: len(source) - len(self.text)]
+        self.tree = ast.parse(self.text)
+        self.lines = re.findall(
+            r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", self.text
+        )  # splitlines would also split at form feeds
+        self.starts = [0]
+        for line in self.lines:
+            self.starts.append(self.starts[-1] + len(line))
+
+    def place(self, line: int, column: int) -> int:
+        """The offset of a position that the tree gives."""
+        return self.starts[line - 1] + len(self.lines[line - 1].encode()[:column].decode())
+
+    def line_end(self, line: int) -> int:
+        return self.starts[line - 1] + len(self.lines[line - 1].rstrip("\r\n"))
+
+    def indentation(self, line: int) -> str:
+        return self.lines[line - 1][: -len(self.lines[line - 1].lstrip(" \t\f"))]
+
+    def span(self, node: ast.stmt) -> tuple[int, int]:
+        """Where a statement begins and ends; a definition from its first decorator to the last comment indented under it."""
+        start = self.place(node.lineno, node.col_offset)
+        end = self.place(node.end_lineno, node.end_col_offset)
+        if isinstance(node, Definition):
+            if node.decorator_list:
+                first = node.decorator_list[0]
+                start = self.text.rindex("@", 0, self.place(first.lineno, first.col_offset))
+            end = self._last_comment(node) or end
+        return start, end
+
+    def _last_comment(self, node: ast.stmt) -> int | None:
+        end = None
+        for number in range(node.end_lineno + 1, len(self.lines) + 1):
+            line = self.lines[number - 1].strip()
+            if line.startswith("#") and len(self.indentation(number)) > node.col_offset:
+                end = self.line_end(number)
+            elif line:
+                break
+        return end
+
+    def leading(self) -> list[ast.stmt]:
+        """The docstring and the imports that the file starts with."""
+        body = self.tree.body
+        count = int(ast.get_docstring(self.tree, clean=False) is not None)
+        while count < len(body) and isinstance(body[count], ast.Import | ast.ImportFrom):
+            count += 1
+        return body[:count]
+
+    def after_imports(self, new: str) -> tuple[int, int, str]:
+        """The edit that puts new lines behind the imports, or before the code of a file that has none."""
+        if leading := self.leading():
+            end = self.line_end(leading[-1].end_lineno)
+            return end, end, f"\n{new}"
+        if self.tree.body:
+            start, _ = self.span(self.tree.body[0])
+            return start, start, f"{new}\n"
+        return len(self.text), len(self.text), f"{new}\n" if self.text[-1:] in ("", "\r", "\n") else f"\n{new}\n"
+
+    def edited(self, edits: list[tuple[int, int, str]]) -> str:
+        """The text with each (start, end, new) carried out."""
+        text = self.text
+        for start, end, new in sorted(edits, reverse=True):
+            text = text[:start] + new + text[end:]
+        return self.mark + text

@@ -1,0 +1,125 @@
+"""The report on a terminal: what is right in a line, what is wrong explained, and what to do next.
+
+Colour never carries meaning alone; NO_COLOR and a pipe get the same words. Text of a submission is never markup.
+"""
+
+import re
+
+from rich.console import Console
+from rich.padding import Padding
+from rich.text import Text
+
+from autograder.report import Report, Row
+
+SIGNS = {"passed": ("✓", "green"), "partial": ("◐", "yellow"), "failed": ("✗", "red"), "not_attempted": ("–", "yellow"),
+         "not_graded_here": ("○", "dim"), "grader_fault": ("?", "magenta")}
+MAX_LINES = 14
+
+
+def show(report: Report, console: Console, verbose: bool = False) -> None:
+    """Print the report. verbose: also what passed, one line each."""
+    assignment = report.assignment
+    console.print()
+    console.print(Text.assemble((f"{assignment.id}  {assignment.title}", "bold"), "   ", (_summary(report), "dim")))
+    for note in report.notes:
+        console.print(Text(f"  note: {note}", "yellow"))
+    console.print()
+    for part, rows in report.by_part():
+        earned, full = sum(r.points for r in rows), sum(r.max_points for r in rows)
+        sign, style = SIGNS["passed" if all(r.status == "passed" for r in rows if r.max_points) else "failed"]
+        todo = [r for r in rows if r.reason == "todo"]
+        if len(todo) == len([r for r in rows if r.status != "not_graded_here"]):
+            sign, style = "·", "dim"
+        _line(console, f"{sign} {part.number:>2}  {part.name}", part.title, earned, full, style)
+        if sign == "·":
+            continue
+        for row in rows:
+            if row.status == "passed" and not (verbose or "given" in row.message):
+                continue
+            _row(console, row, assignment.package)
+    _closing(report, console)
+
+
+def _row(console: Console, row: Row, package: str) -> None:
+    sign, style = SIGNS[row.status]
+    if "below the optimum" in row.message:
+        sign = "!"
+    text = {"not_graded_here": f"not graded here, {row.message}", "not_attempted": f"not attempted, {row.message}"}.get(
+        row.status, row.check.title)
+    _line(console, f"   {sign} {row.number}", text, row.points if row.max_points else None, row.max_points, style)
+    body = []
+    if row.status == "grader_fault":
+        body = ["fault of the grader, not of your code; it costs you nothing. Please report: " + row.message]
+    elif row.status in ("failed", "partial") or (row.status == "passed" and row.message):
+        body = row.message.splitlines()[:MAX_LINES]
+    for line in body:
+        console.print(Padding(Text(_plain(line)), (0, 0, 0, 8), expand=False))
+    if row.hint:
+        console.print(Padding(Text(_plain(row.hint), "bold"), (0, 0, 0, 8), expand=False))
+    if row.status == "failed" and not row.check.hidden and row.reason not in ("todo", "form"):
+        if row.output.strip():
+            console.print(Padding(Text("It printed: " + _plain(" ⏎ ".join(row.output.strip().splitlines()[-3:]))[-400:], "dim"), (0, 0, 0, 8), expand=False))
+        console.print(Padding(Text(f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"), (0, 0, 0, 8), expand=False))
+
+
+def _line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
+    """A line with points at the right edge; the text folds under itself."""
+    points = "" if earned is None else f"{_number(earned)} / {_number(full)}"
+    width = min(console.width, 110)
+    head = Text(f" {left}  ", style if style != "dim" else "")
+    room = max(20, width - head.cell_len - 10)
+    lines = Text(_plain(text)).wrap(console, room)
+    for i, line in enumerate(lines):
+        first = head if i == 0 else Text(" " * head.cell_len)
+        line.truncate(room, pad=True)
+        console.print(Text.assemble(first, line, f"{points:>9}" if i == 0 else ""), no_wrap=True, overflow="crop")
+
+
+def _closing(report: Report, console: Console) -> None:
+    console.print()
+    total = Text(f" {_number(report.score)} of {_number(report.max_score)} points", "bold")
+    if report.interrupted:
+        total.append("   interrupted: the report is incomplete", "yellow")
+    console.print(total)
+    if missing := [r for r in report.rows if r.status == "not_graded_here" and r.max_points == 0]:
+        console.print(Text(f" ○ {len(missing)} extra checks are not graded here, {missing[0].message} and the like; they carry no points", "dim"))
+    if report.faults:
+        console.print(Text(f" ? {len(report.faults)} checks met a fault of the grader; their points are granted for now", "magenta"))
+    for line in next_step(report):
+        console.print(Text(line))
+
+
+def next_step(report: Report) -> list[str]:
+    """What to do next: the first thing that is open, in the order of the handout."""
+    open_rows = [r for r in report.rows if r.status in ("failed", "partial", "not_attempted") and r.max_points]
+    if report.faults and not open_rows:
+        return [" Nothing else is open. Please tell your instructor about the fault."]
+    if not open_rows:
+        return [" Everything that can be graded here is right."]
+    row = open_rows[0]
+    package, command = report.assignment.package, f"make grade A={report.assignment.id}"
+    if row.reason != "todo":
+        return [f" Next: mend {row.check.part} (check {row.number}); the handout is assignments/{package}/README.md, section {row.check.part.split('.')[0]}.",
+                f" Quick: {command} ONLY={row.check.name}"]
+    if row.check.part == "by_hand":
+        return [f" Next: the sums in assignments/{package}/by_hand.toml."]
+    module, _, name = row.check.part.partition(".")
+    step = re.search(r"\(handout: ([^)]*)\)", row.message)
+    todo = sum(1 for part, rows in report.by_part() if rows and all(r.reason == "todo" for r in rows if r.max_points))
+    welcome = [f" {todo} parts are yours to write. Start small:"] if todo > 1 and report.score == 0 else []
+    return welcome + [f" Next: open assignments/{package}/{module}.py and write {name}"
+                      + (f" (handout assignments/{package}/README.md: {step[1]})." if step else "."),
+                      f" Then: {command} ONLY={name}"]
+
+
+def _summary(report: Report) -> str:
+    counts = [f"{n} {s.replace('_', ' ')}" for s in SIGNS if (n := sum(r.status == s for r in report.rows))]
+    return f"{len(report.rows)} checks: {', '.join(counts)}; {report.seconds:.1f} s"
+
+
+def _number(x: float) -> str:
+    return f"{x:.2f}".rstrip("0").rstrip(".")
+
+
+def _plain(text: str) -> str:
+    return "".join(c if c.isprintable() else "�" for c in text)

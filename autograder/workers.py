@@ -1,0 +1,298 @@
+"""The parent's side of the workers: start the server, run a check in a worker of its own, and watch the clock.
+
+`Server.observe` gives an `Outcome` whatever the worker does: it returns, raises, dies, hangs, floods or sends rubbish.
+"""
+
+import json
+import os
+import selectors
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from autograder.errors import GraderFault
+from autograder.observation import MAX_BYTES, MalformedObservation, Observation, unpack
+from autograder.wire import write_frame
+
+KEPT_OUTPUT = 16 << 10
+START_SECONDS = 120  # a first import of torch from a cold, slow disk
+
+
+
+class Interrupted(Exception):
+    """The run was cancelled (Ctrl-C) while this worker was under way."""
+
+
+@dataclass
+class Outcome:
+    """What became of one worker.
+
+    kind: "observed", "raised", "died", "timeout", "flooded" (rubbish or too much sent back).
+    seen: the observation; inputs: digests of the drawn inputs afterwards; error: type, message and frames of an exception;
+    seconds, cpu_seconds, peak_kb: wall clock, and the kernel's account of the process.
+    """
+
+    kind: str
+    seen: Observation = field(default_factory=dict)
+    inputs: list[str] = field(default_factory=list)
+    error: dict = field(default_factory=dict)
+    output: str = ""
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    peak_kb: int = 0
+    stream: str = ""
+    steps: list["Step"] = field(default_factory=list)
+
+
+@dataclass
+class Step:
+    """One step of a stepwise check: what it yielded, CPU (or wall) seconds, growth of memory in bytes."""
+
+    seen: Observation
+    seconds: float
+    peak_bytes: int
+
+
+class Server:
+    """The fork server, started at once and ready when first used. Use as a context manager."""
+
+    def __init__(self, preload: tuple[str, ...] = ()):
+        self._preload, self._lock, self._ready = preload, threading.Lock(), False
+        self.cancelled = threading.Event()
+        self._start()
+
+    def _start(self) -> None:
+        self._socket, theirs = socket.socketpair()
+        self._errors = tempfile.TemporaryFile()
+        environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")}
+        environment |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-I", "-m", "autograder.server", str(theirs.fileno()), json.dumps(self._preload)],
+                pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=self._errors,
+                stderr=self._errors, start_new_session=True)
+        self._ready = False
+
+    def __enter__(self) -> "Server":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the server and every worker."""
+        self.cancelled.set()
+        self._socket.close()
+        try:
+            self._process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._errors.close()
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def observe(self, request: dict, seconds: float) -> Outcome:
+        """Run one check to its end; `seconds` is the wall-clock deadline."""
+        with Worker(self, request) as worker:
+            return worker.finish(seconds)
+
+    def spawn(self, fds: list[int]) -> None:
+        """Have a worker forked that owns these descriptors. GraderFault if there is no server to do it."""
+        with self._lock:
+            if self._process.poll() is not None and self._ready:
+                self._start()  # student code has killed it; the next check gets a new one
+            try:
+                if not self._ready:
+                    self._socket.settimeout(START_SECONDS)
+                    self._ready = self._socket.recv(5) == b"ready"
+                    self._socket.settimeout(None)
+                if self._ready:
+                    socket.send_fds(self._socket, [b"w"], fds)
+                    return
+            except OSError:
+                pass
+            self._errors.seek(0)
+            raise GraderFault(f"the worker server does not run: {self._errors.read()[-1500:].decode(errors='replace').strip()}")
+
+
+class Worker:
+    """One worker under way. `finish` waits for its one result; `step` drives a stepwise check."""
+
+    def __init__(self, server: Server, request: dict):
+        self._server = server
+        with ExitStack() as theirs, ExitStack() as ours:
+            request_r, self._request = _pipe(theirs, ours)
+            self._output, output_w = _pipe(ours, theirs)
+            self._result, result_w = _pipe(ours, theirs)
+            mine, control = socket.socketpair()
+            ours.callback(mine.close)
+            theirs.callback(control.close)
+            self._control = mine
+            server.spawn([request_r, result_w, output_w, control.fileno()])
+            self._ours = ours.pop_all()
+        self._started = time.monotonic()
+        self.pid, self._text, self._data, self._exit, self._clock = 0, bytearray(), bytearray(), bytearray(), 0.0
+        self._selector = selectors.DefaultSelector()
+        for fd, buffer in ((self._output, self._text), (self._result, self._data), (mine.fileno(), self._exit)):
+            os.set_blocking(fd, False)
+            self._selector.register(fd, selectors.EVENT_READ, buffer)
+        try:
+            write_frame(self._request, json.dumps(request).encode())
+        except BrokenPipeError:
+            pass  # it died already; what is left to read tells
+
+    def __enter__(self) -> "Worker":
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._ours.close()  # the control socket among them: whatever still runs is killed
+        self._selector.close()
+
+    def finish(self, seconds: float) -> Outcome:
+        """The outcome of a worker that sends one frame and ends."""
+        ended = self._pump(seconds, until=lambda: self._ended)
+        outcome = self._classify(ended, seconds)
+        return outcome
+
+    def step(self, seconds: float) -> Step | Outcome:
+        """One step of a stepwise check: a Step, or the Outcome that ends the run (kind "observed": no further step)."""
+        _reset_peak(self.pid)
+        try:
+            os.write(self._request, b".")
+        except BrokenPipeError:
+            pass
+        self._pump(seconds, until=lambda: self._frame() is not None or self._ended)
+        frame = self._frame()
+        if frame is None or frame[:1] != b"S":
+            if frame is None and not self._ended:
+                return self._classify(False, seconds)
+            self._pump(2.0, until=lambda: self._ended)
+            return self._classify(True, seconds)
+        clock = _cpu_seconds(self.pid)
+        step = Step(_seen(unpack(bytes(frame[1:]))), clock - self._clock, _peak_bytes(self.pid))
+        self._clock = clock
+        del self._data[: 8 + len(frame)]
+        return step
+
+    def start_clock(self) -> None:
+        """Count the CPU time from here; a worker's start and set-up belong to no step."""
+        self._pump(START_SECONDS, until=lambda: self.pid or self._ended)
+        self._clock = _cpu_seconds(self.pid)
+
+    @property
+    def _ended(self) -> bool:
+        return b"}" in self._exit
+
+    def _frame(self) -> bytearray | None:
+        if len(self._data) < 8:
+            return None
+        (size,) = struct.unpack_from("<Q", self._data)
+        return self._data[8 : 8 + size] if len(self._data) >= 8 + size else None
+
+    def _pump(self, seconds: float, until) -> bool:
+        """Read what comes until the condition holds (True), or the deadline, a flood or a cancel ends it (False)."""
+        deadline = time.monotonic() + seconds
+        while not until():
+            left = deadline - time.monotonic()
+            if self._server.cancelled.is_set():
+                raise Interrupted
+            if left <= 0 or len(self._data) > MAX_BYTES + 4096 or not self._selector.get_map():
+                return False
+            for key, _ in self._selector.select(min(left, 0.2)):
+                try:
+                    chunk = os.read(key.fd, 1 << 16)
+                except BlockingIOError:
+                    continue
+                except OSError:
+                    chunk = b""
+                if not chunk:
+                    self._selector.unregister(key.fd)
+                elif key.data is not self._text or len(self._text) < KEPT_OUTPUT:
+                    key.data.extend(chunk)
+            if not self.pid and b"\n" in self._exit:
+                self.pid = int(self._exit.split(b"\n")[0])
+        return True
+
+    def _classify(self, ended: bool, seconds: float) -> Outcome:
+        out = Outcome("died", output=_readable(self._text), seconds=time.monotonic() - self._started)
+        if b"{" in self._exit and ended:
+            usage = json.loads(self._exit[self._exit.index(b"{") :])
+            out.cpu_seconds, out.peak_kb = usage["cpu"], usage["peak_kb"]
+            out.error = {"signal": os.WTERMSIG(usage["status"])} if os.WIFSIGNALED(usage["status"]) else {
+                "exit": os.waitstatus_to_exitcode(usage["status"])}
+        if len(self._data) > MAX_BYTES:
+            out.kind = "flooded"
+        elif not ended:
+            out.kind, out.error = "timeout", {"seconds": seconds}
+            if not self._selector.get_map():  # the server is gone, and the worker with it
+                out.kind, out.error = "died", {"signal": int(signal.SIGKILL)}
+        elif (frame := self._frame()) is not None:
+            try:
+                value = unpack(bytes(frame[1:]))
+                if frame[:1] == b"E":
+                    out.kind, out.error = "raised", _error(value)
+                else:
+                    out.kind, out.seen, out.stream = "observed", _seen(value), str(value.get("stream", ""))
+                    out.inputs = [str(v) for k, v in value.items() if k.startswith("inputs[")]
+            except (MalformedObservation, ValueError) as error:
+                out.kind, out.error = "flooded", {"message": str(error)}
+        return out
+
+
+def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
+    r, w = os.pipe()
+    reader.callback(os.close, r)
+    writer.callback(os.close, w)
+    return r, w
+
+
+def _seen(value: Observation) -> Observation:
+    return {path.removeprefix("seen."): leaf for path, leaf in value.items() if path.startswith("seen.")}
+
+
+def _error(value: Observation) -> dict:
+    frames = [str(v) for k, v in value.items() if k.startswith("frames[")]
+    return {"type": str(value.get("type")), "message": str(value.get("message")), "frames": frames,
+            "module": value.get("module")}
+
+
+def _readable(text: bytearray) -> str:
+    """Output without control characters; a terminal must not obey a submission."""
+    plain = bytes(text[:KEPT_OUTPUT]).decode(errors="replace")
+    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in plain)
+
+
+def _cpu_seconds(pid: int) -> float:
+    """CPU time of a process with all its threads, as the kernel accounts it (clock_getcpuclockid's encoding);
+    where the kernel does not tell (macOS), or the process has ended, the wall clock."""
+    try:
+        return time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" and pid else time.monotonic()
+    except OSError:
+        return time.monotonic()
+
+
+def _reset_peak(pid: int) -> None:
+    try:
+        with open(f"/proc/{pid}/clear_refs", "w") as file:
+            file.write("5")  # VmHWM starts again from what is resident now
+    except OSError:
+        pass
+
+
+def _peak_bytes(pid: int) -> int:
+    """Peak resident memory since the last reset; 0 where there is no /proc."""
+    try:
+        with open(f"/proc/{pid}/status") as file:
+            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+    except (OSError, StopIteration):
+        return 0
