@@ -1,0 +1,175 @@
+"""Record golden observations: the reference in float64 cast to what float32 gave, the noise between them, and sketches.
+
+The noise of a leaf is the largest distance of the float32 runs of the reference and of every alternate from the float64
+run of the reference. Each misconception that a check fails leaves a sketch there.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+
+from autograder.assignment import REFERENCE, Assignment
+from autograder.cases import Case, load_cases
+from autograder.checks import Check
+from autograder.collect import collect
+from autograder.diagnosis import hints_path
+from autograder.errors import GraderFault
+from autograder.golden import Expected, Golden, Sketch, gap, is_float, numbers, save, sketch, tolerance
+from autograder.observation import Array, Leaf, Observation
+from autograder.overlay import replace as overlay
+from autograder.running import Run
+from autograder.submission import Tree, working_copy
+from autograder.workers import Outcome, Server
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The trees that golden and verify run on, and how to run on them."""
+
+    assignment: Assignment
+    run: Run
+    reference: Tree
+    scratch: Path
+
+    @property
+    def source(self) -> Path:
+        return REFERENCE / self.assignment.package
+
+    def cases(self, kind: str) -> list[Case]:
+        """kind: "misconceptions" or "alternates"."""
+        path = self.source / f"{kind}.py"
+        return load_cases(path) if path.exists() else []
+
+    def tree_of(self, case: Case) -> Tree:
+        """The reference with one definition replaced, in a tree of its own."""
+        name = f"{case.module}.py"
+        text = overlay((self.reference.folder / name).read_text(encoding="utf-8"), case.qualname, case)
+        return self.tree_with(case.name, name, text)
+
+    def tree_with(self, label: str, name: str, text: str) -> Tree:
+        into = self.scratch / "trees" / label
+        return Tree(into, into / self.assignment.package) if into.exists() else self.reference.with_file(into, name, text)
+
+
+@contextmanager
+def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
+    """Server, scratch folders and a working copy of the reference."""
+    with tempfile.TemporaryDirectory(prefix="golden-") as folder, Server(assignment.preload) as server:
+        scratch = Path(folder)
+        (scratch / "cwd").mkdir()
+        tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
+        yield Workshop(assignment, Run(server, assignment, scratch / "cwd", given=tree, seed=seed), tree, scratch)
+
+
+def record(shop: Workshop, checks: list[Check], sketches: bool = True) -> dict[str, Golden]:
+    """Golden observations by check id."""
+    mistakes = [(case, shop.tree_of(case)) for case in shop.cases("misconceptions")] if sketches else []
+    others = [(case, shop.tree_of(case)) for case in shop.cases("alternates")]
+    with ThreadPoolExecutor(2) as pool:
+        jobs = {check.id: pool.submit(_record_one, shop, check, others, mistakes) for check in checks if not check.device}
+    goldens = {name: job.result() for name, job in jobs.items()}
+    for check in checks:  # a device check expects what its twin on the CPU does, named test_x_on_cuda
+        if check.device:
+            goldens[check.id] = goldens[check.id.removesuffix(f"_on_{check.device}")]
+    return goldens
+
+
+def _record_one(shop: Workshop, check: Check, others: list, mistakes: list) -> Golden:
+    plain = _seen(shop.run.observe(check, shop.reference), check, "the reference in float32")
+    if hasattr(check.judge, "record"):
+        return replace(check.judge.record(plain.seen), inputs=plain.inputs)
+    exact = _seen(shop.run.exactly().observe(check, shop.reference), check, "the reference in float64")
+    if plain.seen.keys() != exact.seen.keys():
+        raise GraderFault(f"{check.id}: float32 and float64 give different leaves: {set(plain.seen) ^ set(exact.seen)}")
+    golden = Golden(inputs=plain.inputs)
+    runs = [plain.seen] + [_seen(shop.run.observe(check, tree), check, f"alternate {c.name}").seen for c, tree in others]
+    for path, leaf in plain.seen.items():
+        random = path in check.judge.random
+        golden.leaves[path] = Expected(leaf, random=True) if random else _expected(check, path, leaf, exact.seen[path], runs)
+    for case, tree in mistakes:
+        outcome = shop.run.observe(check, tree)
+        if outcome.kind == "observed" and (distance := departure(outcome.seen, golden)) > 1:
+            golden.sketches.append(Sketch(case.name, sketch(outcome.seen), min(distance, 1e12)))
+    return golden
+
+
+def _expected(check: Check, path: str, plain: Leaf, exact: Leaf, runs: list[Observation]) -> Expected:
+    if not is_float(plain):
+        if _literal(plain) != _literal(exact):
+            raise GraderFault(f"{check.id}: {path} differs between float32 and float64, though it is not a float")
+        return Expected(plain)
+    value: Leaf = _cast(exact, plain)
+    noise = max(gap(run[path], value) if path in run else float("inf") for run in runs)
+    if not np.isfinite(noise):
+        raise GraderFault(f"{check.id}: {path} of the reference and its alternates differ in shape or by an infinite amount")
+    return Expected(value, noise, tolerance(noise, value))
+
+
+def _cast(exact: Leaf, plain: Leaf) -> Leaf:
+    if not isinstance(plain, Array):
+        return exact
+    values = exact.values
+    if plain.dtype == "bfloat16":
+        values = np.asarray(values, np.float32)  # kept wide; the tolerance is that of bfloat16
+        return Array("bfloat16", values)
+    return Array(plain.dtype, values.astype(plain.dtype))
+
+
+def departure(seen: Observation, golden: Golden) -> float:
+    """Largest distance of a leaf in units of its tolerance; infinite where structure or an exact leaf differs."""
+    if seen.keys() != golden.leaves.keys():
+        return float("inf")
+    worst = 0.0
+    for path, expected in golden.leaves.items():
+        leaf = seen[path]
+        if expected.random:
+            continue
+        if is_float(leaf) != is_float(expected.value) or (isinstance(leaf, Array) != isinstance(expected.value, Array)):
+            return float("inf")
+        if not is_float(leaf):
+            if _literal(leaf) != _literal(expected.value):
+                return float("inf")
+            continue
+        if isinstance(leaf, Array) and (leaf.dtype != expected.value.dtype or leaf.shape != expected.value.shape):
+            return float("inf")
+        distance = gap(leaf, expected.value)
+        worst = max(worst, distance / expected.tolerance if expected.tolerance else (np.inf if distance else 0.0))
+    return worst
+
+
+def _literal(leaf: Leaf):
+    return (leaf.dtype, leaf.shape, leaf.values.tobytes()) if isinstance(leaf, Array) else leaf
+
+
+def _seen(outcome: Outcome, check: Check, who: str) -> Outcome:
+    if outcome.kind != "observed":
+        raise GraderFault(f"{check.id}: {who} gave no observation: {outcome.kind} {outcome.error}")
+    odd = [p for p, leaf in outcome.seen.items() if type(leaf).__name__ == "Alien"]
+    if odd:
+        raise GraderFault(f"{check.id}: {who} returned something that cannot be compared at {odd}")
+    if any(is_float(leaf) and np.isnan(numbers(leaf)[0]).any() for leaf in outcome.seen.values()):
+        raise GraderFault(f"{check.id}: {who} returned NaN")
+    return outcome
+
+
+def golden(assignment: Assignment) -> list[Path]:
+    """Record everything of one assignment; returns the files written."""
+    checks = collect(assignment, hidden=True)
+    with workshop(assignment) as shop:
+        goldens = record(shop, checks)
+        mistakes = shop.cases("misconceptions")
+    written = []
+    for path in dict.fromkeys(check.path for check in checks):
+        target = path.parent / "golden" / path.stem
+        save(target, {c.name: goldens[c.id] for c in checks if c.path == path})
+        written.append(target.with_suffix(".json"))
+    hints = {c.name: {"text": " ".join(c.doc.split()), "section": c.module, "pitfall": c.pitfall, "ask": c.ask} for c in mistakes}
+    hints_path(assignment).write_text(json.dumps(hints, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return [*written, hints_path(assignment)]
+

@@ -1,0 +1,9 @@
+"""Another route."""
+
+from autograder.cases import alternate
+
+
+@alternate("sums.weighted")
+def product_then_sum(x, w):
+    """Multiply, then add."""
+    return (x * w).sum(-1)

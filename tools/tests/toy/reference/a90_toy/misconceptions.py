@@ -1,0 +1,9 @@
+"""One mistake, enough to see it named."""
+
+from autograder.cases import misconception
+
+
+@misconception("sums.weighted", pitfall=1, ask="Which sign has a sum of positive numbers?")
+def sign_turned(x, w):
+    """The sum has the wrong sign."""
+    return -(x @ w)
