@@ -4,6 +4,7 @@ Level 1 of DESIGN §4: a process of its own, rlimits, a wall-clock deadline kept
 seccomp, Landlock) belong into `confine`, the one place that every worker passes.
 """
 
+import ctypes
 import os
 import resource
 import signal
@@ -23,6 +24,13 @@ def confine(memory_mb: int, seconds: float, scratch: str) -> None:
         resource.setrlimit(resource.RLIMIT_AS, (mapped + (memory_mb << 20),) * 2)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     os.chdir(scratch)
+
+
+def return_freed_memory() -> None:
+    """Have glibc give every block above 64 KB back as soon as it is freed, so that resident memory is what is in use."""
+    mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
+    if mallopt:
+        mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD; a fixed value also ends its growth with the blocks that are freed
 
 
 def _mapped_bytes() -> int:

@@ -82,7 +82,7 @@ class Run:
             "tree": str(tree.path), "folder": str(tree.folder), "scratch": str(self.scratch),
             "solution": f"given.{self.assignment.package}" if baseline else self.assignment.package,
             "seed": (check.seed + self.seed) & 0xFFFFFFFF, "exact": self.exact, "device": check.device or self.device,
-            "steps": check.judge.mode != "observe", "seconds": self._seconds(check),
+            "mode": check.judge.mode, "seconds": self._seconds(check),
             "memory_mb": 0 if "cuda" in (check.device, self.device) else check.limits.get("memory_mb", self.assignment.memory_mb),
             "forbidden": [] if baseline or check.judge.mode == "pace" else list(self.assignment.forbidden)}
 

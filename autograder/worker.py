@@ -64,7 +64,9 @@ def main(request_fd: int, result_fd: int) -> None:
     try:
         check, draw = prepare(request)
         with trap if request["forbidden"] else contextlib.nullcontext():
-            if request["steps"]:
+            if request["mode"] != "observe":
+                if request["mode"] == "memory":
+                    limits.return_freed_memory()
                 step_through(check(solution, draw), request_fd, send)
                 return
             seen = check(solution, draw)

@@ -7,7 +7,6 @@ A check is *meant* for a misconception when it is in the test file of the module
 import os
 import random
 import re
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -21,6 +20,7 @@ from autograder.grading import Grader, grade
 from autograder.report import Report
 from autograder.submission import Tree, working_copy
 from tools.golden import Workshop, record, workshop
+from tools.memory import PeakMemory
 
 ELSEWHERE = 0.15  # share of the assignment that one misconception may cost outside its own checks
 MUTANTS, PER_SITE = 300, 2
@@ -33,7 +33,7 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
         result: dict = {"assignment": assignment.id, "title": assignment.title, "checks": len(checks), "problems": []}
         say = result["problems"].append
         started = time.monotonic()
-        with _PeakMemory(os.getpid()) as memory:
+        with PeakMemory(os.getpid()) as memory:
             report = _grade(shop, shop.reference, checks)
         result["reference"] = {"score": report.score, "seconds": round(time.monotonic() - started, 1),
                                "peak_pss_mb": round(memory.peak / 2**20)}
@@ -213,35 +213,6 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
         if not low <= report.score <= high:
             say(f"extra {label} gets {report.score}, expected {low:g} to {high:g}")
     return rows
-
-
-class _PeakMemory:
-    """Peak of the proportional set size of this process and all its descendants, sampled; 0 without /proc."""
-
-    def __init__(self, pid: int):
-        self.pid, self.peak, self._stop = pid, 0, threading.Event()
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self):
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_):
-        self._stop.set()
-        self._thread.join()
-
-    def _watch(self) -> None:
-        import psutil
-
-        while not self._stop.wait(0.05):
-            total = 0
-            try:
-                for process in [psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)]:
-                    rollup = Path(f"/proc/{process.pid}/smaps_rollup").read_text()
-                    total += int(re.search(r"^Pss:\s+(\d+)", rollup, re.M)[1]) << 10
-            except (OSError, TypeError, psutil.Error):
-                continue
-            self.peak = max(self.peak, total)
 
 
 def page(r: dict) -> str:
