@@ -1,0 +1,35 @@
+# The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
+PY := .venv/bin/python
+.DEFAULT_GOAL := help
+.PHONY: help setup grade test long stubs golden verify bench lint
+
+help: ## list the targets
+	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
+
+setup: .venv/.done ## .venv with pinned dependencies (every target does this by itself)
+.venv/.done: autograder/setup.sh pyproject.toml constraints.txt
+	@autograder/setup.sh .venv && touch $@
+
+grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; without A, all
+	@$(PY) -m autograder grade $(A) $(if $(ONLY),--only '$(ONLY)') $(if $(FROM),--from '$(FROM)') $(ARGS) || [ $$? -eq 1 ]
+
+test: .venv/.done ## the project's own tests; QUICK=1 for a part
+	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)
+
+long: .venv/.done ## demos, notebooks and the full verification
+	@$(PY) -m pytest -m long $(ARGS)
+
+stubs: .venv/.done ## regenerate the stubs from reference/
+	@$(PY) -m tools stubs
+
+golden: .venv/.done ## record golden observations: [A=a01]
+	@$(PY) -m tools golden $(A)
+
+verify: .venv/.done ## measure the grader: [A=a01] [ARGS=--quick]
+	@$(PY) -m tools verify $(A) $(ARGS)
+
+bench: .venv/.done ## speed of the grader as ratios: [NAME=grade]
+	@$(PY) -m tools bench $(NAME)
+
+lint: .venv/.done ## ruff
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check .

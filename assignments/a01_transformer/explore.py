@@ -1,0 +1,215 @@
+# ---
+# jupyter:
+#   jupytext:
+#     text_representation:
+#       extension: .py
+#       format_name: percent
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # A look at the transformer you built
+#
+# Pictures of your own code: what positions look like, where heads look, and how gradients fare in pre-LN and post-LN
+# stacks of 2 to 48 blocks. Everything runs in under a minute on one core. Change a number, run the cell again, and see
+# whether you guessed right: that is what this notebook is for.
+
+# %%
+import math
+
+import matplotlib.pyplot as plt
+import torch
+from torch import nn
+
+from a01_transformer.block import PostNormBlock
+from a01_transformer.demo import LENGTH, STEPS, answer_loss, spell, words
+from a01_transformer.inspect import attention_maps, gradient_norms
+from a01_transformer.model import GPT, GPTConfig, width_scaled_std
+from a01_transformer.positions import sinusoidal_positions
+
+torch.set_num_threads(1)
+BLUE, ORANGE = "#0072B2", "#D55E00"  # told apart by every kind of colour vision
+plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": 10, "figure.titlesize": 12, "image.interpolation": "nearest"})
+
+# %% [markdown]
+# ## positions: a pattern for every place
+#
+# Left: one row per position. Neighbouring channels are sine and cosine of one angle; far left it turns once in six
+# positions, far right it hardly moves in a hundred. Right: how alike two rows are. The picture is made of diagonals: it
+# depends on the *distance* of two positions and not on where they stand.
+
+# %%
+n_positions, channels = 100, 64
+table = sinusoidal_positions(n_positions, channels)
+
+figure, (left, right) = plt.subplots(1, 2, figsize=(11, 4.4), layout="constrained")
+image = left.imshow(table.numpy(), cmap="PuOr", vmin=-1, vmax=1, aspect="auto")
+left.set(title="sinusoidal positions", xlabel="channel", ylabel="position")
+figure.colorbar(image, ax=left, label="value")
+alike = table @ table.T / (channels / 2)
+image = right.imshow(alike.numpy(), cmap="cividis", vmin=0, vmax=1)
+right.set(title="how alike are two positions? (dot product, 1 = the same)", xlabel="position", ylabel="position")
+figure.colorbar(image, ax=right, label="dot product / (d_model / 2)")
+plt.show()
+
+# %% [markdown]
+# **Try.** Set `base=100` and look at the right half. Why do the paper's authors want wavelengths far beyond the length
+# of any sentence? What would two *halves* (first all sines, then all cosines) change in the right picture?
+
+# %% [markdown]
+# ## attention: what two layers with two heads each learn
+#
+# The task of the demo: a word of ten letters, a bar, then the word backwards. Upper row: a fresh model. Its heads know
+# nothing yet and spread their attention evenly over what the mask leaves them. Lower row: the same heads after
+# training. Rows ask, columns answer, and every row sums to 1.
+
+
+# %%
+def small_gpt(n_layers: int, d_model: int) -> GPT:
+    """A model of the right size for the task of the demo."""
+    torch.manual_seed(0)
+    return GPT(GPTConfig(27, 2 * LENGTH + 1, d_model, 2, n_layers, init_std=width_scaled_std(d_model)))
+
+
+def train(model: GPT, steps: int, batch: int, lr: float) -> list[float]:
+    """Loss of each step, in nats per letter."""
+    generator = torch.Generator().manual_seed(1)
+    optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
+    losses = []
+    for _ in range(steps):
+        loss = answer_loss(model, words(batch, generator))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    return losses
+
+
+model = small_gpt(n_layers=2, d_model=48)
+text = words(1, torch.Generator().manual_seed(2))[:, :-1]  # the last letter is only ever written, never read
+fresh = attention_maps(model, text)[:, 0].flatten(0, 1)
+train(model, STEPS, batch=64, lr=3e-3)
+trained = attention_maps(model, text)[:, 0].flatten(0, 1)
+
+# %%
+letters = list(spell(text[0]))
+figure, axes = plt.subplots(2, 4, figsize=(13, 6.9), layout="constrained", sharex=True, sharey=True)
+for row, (maps, when) in enumerate([(fresh, "fresh"), (trained, "trained")]):
+    for head, panel in enumerate(axes[row]):
+        image = panel.imshow(maps[head].numpy(), cmap="viridis", vmin=0, vmax=1)
+        panel.set_title(f"layer {head // 2}, head {head % 2}, {when}")
+        panel.set_xticks(range(len(letters)), letters, fontsize=7)
+        panel.set_yticks(range(len(letters)), letters, fontsize=7)
+        panel.axhline(LENGTH - 0.5, color="white", linewidth=0.6)  # below: the rows that write
+        panel.axvline(LENGTH - 0.5, color="white", linewidth=0.6)
+for panel in axes[-1]:
+    panel.set_xlabel("looks at")
+for panel in axes[:, 0]:
+    panel.set_ylabel("token that looks")
+figure.colorbar(image, ax=axes, label="attention weight", shrink=0.7)
+figure.suptitle("Attention of every head: below the white line the word is written backwards")
+plt.show()
+
+# %% [markdown]
+# **Look.** In one layer the task is plain to see: below the white line attention walks back through the word, one
+# letter a row. Do the two heads share the work, or do both do all of it? The upper triangle is empty in all eight
+# panels; which line of yours does that? What do the heads do in the rows *above* the line, where nothing was asked?
+
+# %% [markdown]
+# ## block: gradients in pre-LN and post-LN stacks
+#
+# The same sizes, the same distribution of the first weights (a plain one, without GPT-2's residual scale), the same
+# data; only the place of the norms differs. For stacks of 2 to 48 blocks: the gradient norm of every block, at the
+# start and after 20 steps of training.
+
+# %%
+DEPTHS, LR = (2, 4, 8, 16, 32, 48), 2e-3
+batch = words(64, torch.Generator().manual_seed(5))
+
+
+def stack(n_layers: int, post: bool) -> GPT:
+    """Blocks in one order or the other; every matrix starts alike."""
+    model = small_gpt(n_layers, d_model=32)
+    if post:
+        model.blocks = nn.ModuleList(PostNormBlock(32, 2) for _ in range(n_layers))
+    torch.manual_seed(n_layers)
+    for parameter in model.parameters():
+        if parameter.ndim == 2:
+            nn.init.normal_(parameter, std=width_scaled_std(32))
+    return model
+
+
+def block_norms(model: GPT) -> list[float]:
+    """Gradient norm of every block, first to last."""
+    model.zero_grad()
+    answer_loss(model, batch).backward()
+    return [norm for layer, norm in gradient_norms(model).items() if layer.startswith("blocks")]
+
+
+norms = {}
+for depth in DEPTHS:
+    for post in (False, True):
+        model = stack(depth, post)
+        norms[depth, post, "start"] = block_norms(model)
+        train(model, 20, batch=32, lr=LR)
+        norms[depth, post, "after"] = block_norms(model)
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(13.5, 4.4), layout="constrained", sharey=True)
+for panel, post, title in zip(axes, (False, True), ("pre-LN: x + f(LN(x))", "post-LN: LN(x + f(x))"), strict=False):
+    for number, depth in enumerate(DEPTHS):
+        place = [(block + 0.5) / depth for block in range(depth)]
+        colour = plt.cm.viridis(0.92 * (1 - number / (len(DEPTHS) - 1)))
+        panel.plot(place, norms[depth, post, "after"], "o-", ms=2.5, lw=1.2, color=colour, label=f"{depth} blocks")
+    panel.set(title=f"{title}, after 20 steps", xlabel="place of the block (0 = input, 1 = output)", yscale="log")
+axes[0].set_ylabel("gradient norm of the block")
+axes[0].legend(fontsize=8)
+for post, colour, name in ((False, BLUE, "pre-LN"), (True, ORANGE, "post-LN")):
+    for when, style in (("start", "--"), ("after", "-")):
+        label = f"{name}, {'at the start' if when == 'start' else 'after 20 steps'}"
+        marker = "s" if post else "o"
+        first = [norms[depth, post, when][0] for depth in DEPTHS]
+        axes[2].plot(DEPTHS, first, style, marker=marker, ms=4, color=colour, label=label)
+axes[2].set(title="the first block of each stack", xlabel="blocks in the stack", xscale="log")
+axes[2].set_xticks(DEPTHS, [str(depth) for depth in DEPTHS])
+axes[2].minorticks_off()
+axes[2].legend(fontsize=8)
+for panel in axes:
+    panel.grid(alpha=0.25)
+figure.suptitle("What reaches the lower blocks of a deep stack?")
+plt.show()
+
+print("first block, gradient norm   start: pre      post   | after 20 steps: pre      post")
+for depth in DEPTHS:
+    row = [norms[depth, post, when][0] for when in ("start", "after") for post in (False, True)]
+    print("{:>13} blocks            {:8.1e}  {:8.1e}  |           {:8.1e}  {:8.1e}".format(depth, *row))
+
+# %% [markdown]
+# At the start both orders look sound. Twenty steps later the lower half of a deep post-LN stack is cut off. The handout
+# (section "block") says why: in a post-LN stack *every* branch is followed by a division by √(1 + variance of the
+# branch), and as soon as the branches grow, what passes on the way down shrinks by that factor each time. Does it keep
+# a stack from learning?
+
+# %%
+figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained", sharey=True)
+for panel, depth in zip(axes, (2, 6, 16), strict=True):
+    for post, colour, name in ((False, BLUE, "pre-LN"), (True, ORANGE, "post-LN")):
+        losses = train(stack(depth, post), 160, batch=32, lr=LR)
+        panel.plot(losses, "--" if post else "-", color=colour, label=f"{name}, ends at {losses[-1]:.2f}")
+    panel.axhline(math.log(26), color="grey", linewidth=0.8)
+    panel.text(159, math.log(26) + 0.06, "chance", color="grey", fontsize=8, ha="right")
+    panel.set(title=f"{depth} blocks", xlabel="step", ylim=(0, 4.2))
+    panel.legend(loc="lower left", fontsize=8)
+    panel.grid(alpha=0.25)
+axes[0].set_ylabel("loss, nats per letter")
+figure.suptitle(f"Learning to write words backwards, learning rate {LR:g} from the first step")
+plt.show()
+
+# %% [markdown]
+# **Try.** Post-LN is no mistake: the first transformer was trained that way. Let the learning rate grow from 0 over the
+# first 100 steps to a peak of 1e-3, and the stack of 16 blocks learns as well, only later. What does such a warm-up
+# protect? Give both orders GPT-2's start (`model.init_weights()` at the end of `stack`): which of them gains more, and
+# why?

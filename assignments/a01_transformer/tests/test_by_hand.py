@@ -1,0 +1,38 @@
+"""Checks of by_hand.toml."""
+
+from gradescope_utils.autograder_utils.decorators import weight
+
+from autograder.by_hand import answers_by_hand
+from autograder.checks import part
+
+
+@part("by_hand")
+@weight(1)
+@answers_by_hand("attention_weight", digits=3)
+def test_attention_weight(solution, draw):
+    """The first sum: the share of attention that the second token gives to the first."""
+    return {"answer": solution.by_hand["attention_weight"]}
+
+
+@part("by_hand")
+@weight(1)
+@answers_by_hand("sinusoid", digits=3)
+def test_sinusoid(solution, draw):
+    """The second sum: one number of the table of sines and cosines."""
+    return {"answer": solution.by_hand["sinusoid"]}
+
+
+@part("by_hand")
+@weight(1)
+@answers_by_hand("layer_norm", digits=3)
+def test_layer_norm(solution, draw):
+    """The third sum: the last channel of a token after the norm."""
+    return {"answer": solution.by_hand["layer_norm"]}
+
+
+@part("by_hand")
+@weight(1)
+@answers_by_hand("parameters", digits=0)
+def test_parameters(solution, draw):
+    """The fourth sum: the parameters of a small GPT."""
+    return {"answer": solution.by_hand["parameters"]}

@@ -1,0 +1,87 @@
+"""Checks of inspect.py."""
+
+import torch
+from gradescope_utils.autograder_utils.decorators import weight
+
+from autograder.checks import needs, part, refusal
+from autograder.judges import matches_reference
+
+PARTS = ("positions.LearnedPositions", "attention.causal_mask", "attention.scaled_dot_product_attention",
+         "attention.MultiHeadAttention", "layers.LayerNorm", "layers.gelu_tanh", "layers.MLP", "block.Block", "model.GPT")
+
+
+def build(solution, draw, **rest):
+    """A small model of the solution with known parameters."""
+    return draw.fill_(solution.model.GPT(solution.model.GPTConfig(9, 6, 6, 3, n_layers=2, **rest)))
+
+
+@part("inspect.attention_maps")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_maps_are_those_of_each_layer(solution, draw):
+    """The maps have the shape (layers, batch, heads, time, time), and each layer sees what the layers below made."""
+    return {"maps": solution.inspect.attention_maps(build(solution, draw).eval(), draw.integers(0, 9, 2, 5))}
+
+
+@part("inspect.attention_maps")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_maps_are_those_of_evaluation(solution, draw):
+    """Dropout is off while the maps are made, they carry no gradient, and every submodule keeps its mode."""
+    model = build(solution, draw, dropout=0.5).train()
+    model.blocks[0].attention.eval()
+    maps = solution.inspect.attention_maps(model, draw.integers(0, 9, 1, 4))
+    modes = ", ".join(name for name, module in model.named_modules() if not module.training)
+    return {"maps": maps, "with gradient": maps.requires_grad, "in evaluation afterwards": modes}
+
+
+@part("inspect.attention_maps")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_maps_leave_nothing_behind(solution, draw):
+    """No hook stays on the model, and it keeps its mode also when the tokens were refused."""
+    model, tokens = build(solution, draw, dropout=0.5).train(), draw.integers(0, 9, 1, 7)
+    refused = refusal(lambda: solution.inspect.attention_maps(model, tokens))
+    maps = solution.inspect.attention_maps(model, tokens[:, :3])
+    hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
+    return {"refused": refused, "maps": maps, "hooks left": hooks, "still in training": all(m.training for m in model.modules())}
+
+
+@part("inspect.gradient_norms")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_norms_are_those_of_each_layer(solution, draw):
+    """Each layer has one number: the length of all its gradients laid end to end."""
+    model = build(solution, draw)
+    (model(draw.integers(0, 9, 2, 5)) * draw.normal(2, 5, 9)).sum().backward()
+    return {"norms": solution.inspect.gradient_norms(model)}
+
+
+@part("inspect.gradient_norms")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_norms_come_in_the_order_of_the_model(solution, draw):
+    """The names run from the input to the output; a parameter without a gradient is a ValueError."""
+    model = build(solution, draw, bias=False)
+    refused = refusal(lambda: solution.inspect.gradient_norms(model))
+    model(draw.integers(0, 9, 1, 4)).square().sum().backward()
+    norms = solution.inspect.gradient_norms(model)
+    return {"no gradient": refused, "order": ", ".join(norms), "norms": norms}
+
+
+@part("inspect.gradient_norms")
+@needs(*PARTS)
+@weight(1)
+@matches_reference
+def test_norms_survive_float16(solution, draw):
+    """Gradients whose squares float16 cannot hold have a finite norm, and they are left as they were."""
+    model = build(solution, draw).half()
+    for parameter in model.parameters():
+        parameter.grad = torch.full_like(parameter, 300)
+    norms = torch.tensor(list(solution.inspect.gradient_norms(model).values()), dtype=torch.float16)
+    return {"norms": norms, "left alone": all((p.grad == 300).all().item() for p in model.parameters())}

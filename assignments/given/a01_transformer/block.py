@@ -1,0 +1,34 @@
+"""Working blocks over the given attention and layers. Same names, shapes and keys as in the assignment."""
+
+from jaxtyping import Bool, Float
+from torch import Tensor, nn
+
+from .attention import MultiHeadAttention
+from .layers import MLP, LayerNorm
+
+
+class Block(nn.Module):
+    """Pre-LN; submodules `norm_attention`, `attention`, `norm_mlp`, `mlp`; dropout in three places."""
+
+    pre = True
+
+    def __init__(self, d_model: int, n_heads: int, dropout: float = 0.0, bias: bool = True, eps: float = 1e-5):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        norms = [LayerNorm(d_model, eps, bias) for _ in range(2)]
+        self.norm_attention, self.attention = norms[0], MultiHeadAttention(d_model, n_heads, dropout, bias)
+        self.norm_mlp, self.mlp = norms[1], MLP(d_model, dropout, bias=bias)
+
+    def forward(
+        self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
+    ) -> Float[Tensor, "*batch time d_model"]:
+        gather = lambda read: self.dropout(self.attention(read, mask))  # noqa: E731
+        for norm, branch in ((self.norm_attention, gather), (self.norm_mlp, self.mlp)):
+            x = branch(norm(x)).add(x) if self.pre else norm(branch(x).add(x))
+        return x
+
+
+class PostNormBlock(Block):
+    """The order of 2017, for comparison."""
+
+    pre = False

@@ -1,0 +1,105 @@
+"""Speed of the grader, as ratios to `import torch` in the same run: machines differ and are busy, ratios stay.
+
+u is the wall time of `python -c "import torch"`, measured in turn with each benchmark; medians of the pairs.
+"""
+
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from autograder.assignment import REFERENCE, load
+from autograder.errors import BadInput
+from tools.memory import PeakMemory
+
+REPEATS = 5
+
+
+def run(name: str = "") -> None:
+    """Print one line a figure, with its bar. BadInput for an unknown name."""
+    benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "help": help_text}
+    if name and name not in benches:
+        raise BadInput(f"there is no benchmark {name!r}; there are {', '.join(benches)}")
+    for bench in [benches[name]] if name else benches.values():
+        bench()
+
+
+def grade() -> None:
+    """The reference of a01 as a submission, every check in its own process."""
+    walls, cpus, per_check, units, peaks = [], [], [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        target = Path(folder) / "r.json"
+        command = _grade("--json", str(target))
+        timed = {c.id for c in _checks() if c.judge.mode != "observe"}
+        _time(command)
+        for _ in range(REPEATS):
+            units.append(_time(_IMPORT))
+            started = _time(command)
+            report = json.loads(target.read_text())
+            apart = sum(c["seconds"] for c in report["checks"] if c["id"] in timed)
+            plain = [c["seconds"] for c in report["checks"] if c["id"] not in timed and c["status"] == "passed"]
+            walls.append((started[0] - apart) / units[-1][0])
+            cpus.append(started[1] / units[-1][1])
+            per_check.append(statistics.median(plain))
+        _time(command, peaks)  # a run of its own: reading the memory of a worker stops it for a while
+        isolated = len(plain)
+    _line("u: import torch, wall", [u[0] for u in units], "s")
+    _line(f"grade a01 of the reference, {isolated} isolated checks, beyond timed checks, wall", walls, "u", 2.5)
+    _line("  the same with timed checks, CPU of the whole tree", cpus, "u")
+    _line("  one isolated parity check, wall, median of its grade", [1000 * s for s in per_check], "ms", 60)
+    _line("  peak memory, PSS of the process tree", [p / 2**20 for p in peaks], "MB", 750)
+
+
+def only() -> None:
+    """One check by name, which a student does dozens of times a day."""
+    name = "test_masked_keys_take_no_part"
+    ratios = []
+    for _ in range(REPEATS):
+        unit = _time(_IMPORT)[0]
+        ratios.append(_time(_grade("--only", name))[0] / unit)
+    _line(f"grade a01 --only {name}, wall", ratios, "u", 1.8)
+
+
+def help_text() -> None:
+    """What comes before anything heavy is imported."""
+    _line("python -m autograder --help, wall", [_time([sys.executable, "-m", "autograder", "--help"])[0] for _ in range(REPEATS)], "s", 0.3)
+
+
+_IMPORT = [sys.executable, "-c", "import torch"]
+
+
+def _grade(*options: str) -> list[str]:
+    return [sys.executable, "-m", "autograder", "grade", "a01", "--from", str(REFERENCE / "a01_transformer"), *options]
+
+
+def _checks():
+    from autograder.collect import collect
+
+    return collect(load("a01"))
+
+
+def _time(command: list[str], peaks: list[int] | None = None) -> tuple[float, float]:
+    """Wall and CPU seconds of a command with its children; a command that fails ends the benchmark."""
+    before, started = os.times(), time.monotonic()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    if peaks is None:
+        _, error = process.communicate()
+    else:
+        with PeakMemory(process.pid) as memory:
+            _, error = process.communicate()
+        peaks.append(memory.peak)
+    wall, after = time.monotonic() - started, os.times()
+    if process.returncode:
+        raise BadInput(f"{' '.join(command[:6])} … ended with {process.returncode}: {error[-500:]}")
+    return wall, after.children_user + after.children_system - before.children_user - before.children_system
+
+
+def _line(what: str, values: list[float], unit: str, bar: float | None = None) -> None:
+    middle = statistics.median(values)
+    verdict = "" if bar is None else f"   bar {bar:g} {unit}: {'met' if middle <= bar else 'NOT MET'}"
+    print(f"{middle:8.3f} {unit:<3} ({min(values):.3f} to {max(values):.3f})  {what}{verdict}")
