@@ -21,7 +21,7 @@ fi
 
 echo "setup: $("$python" --version) at $python, into $venv ($extras)"
 [ -x "$venv/bin/pip" ] || "$python" -m venv --clear "$venv"
-pip() { "$venv/bin/python" -m pip --disable-pip-version-check -q "$@"; }
+pip() { "$venv/bin/python" -m pip --disable-pip-version-check -qq "$@"; }
 wanted=$(sed -n 's/^torch==\([^+]*\).*/torch==\1/p' constraints.txt)
 if ! "$venv/bin/python" -c 'import torch' 2>/dev/null; then
     echo "setup: $wanted, the CPU build (200 MB; a few minutes on a slow line)"

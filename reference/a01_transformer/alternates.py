@@ -6,8 +6,9 @@ Never imported: the grader puts each in the place of its target in a copy of the
 import math
 
 import torch
-from autograder.cases import alternate
 from torch import nn
+
+from autograder.cases import alternate
 
 from .attention import causal_mask, scaled_dot_product_attention
 from .layers import gelu, gelu_tanh

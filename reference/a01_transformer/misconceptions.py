@@ -7,8 +7,9 @@ import math
 
 import torch
 import torch.nn.functional as F
-from autograder.cases import misconception
 from torch import nn
+
+from autograder.cases import misconception
 
 from .attention import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from .block import Block
@@ -678,7 +679,7 @@ def head_is_a_copy_of_the_table(self, config):
     nn.Module.__init__(self)
     self.config = config
     self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-    self.positions = LearnedPositions(config.n_positions, config.d_model)  # noqa: F821
+    self.positions = LearnedPositions(config.n_positions, config.d_model)
     self.dropout = nn.Dropout(config.dropout)
     self.blocks = nn.ModuleList(Block(config.d_model, config.n_heads, config.dropout, config.bias) for _ in range(config.n_layers))
     self.norm = LayerNorm(config.d_model, bias=config.bias)
@@ -693,7 +694,7 @@ def one_block_many_times(self, config):
     nn.Module.__init__(self)
     self.config = config
     self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-    self.positions = LearnedPositions(config.n_positions, config.d_model)  # noqa: F821
+    self.positions = LearnedPositions(config.n_positions, config.d_model)
     self.dropout = nn.Dropout(config.dropout)
     self.blocks = nn.ModuleList([Block(config.d_model, config.n_heads, config.dropout, config.bias)] * config.n_layers)
     self.norm = LayerNorm(config.d_model, bias=config.bias)
@@ -708,7 +709,7 @@ def blocks_in_a_plain_list(self, config):
     nn.Module.__init__(self)
     self.config = config
     self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-    self.positions = LearnedPositions(config.n_positions, config.d_model)  # noqa: F821
+    self.positions = LearnedPositions(config.n_positions, config.d_model)
     self.dropout = nn.Dropout(config.dropout)
     self.blocks = [Block(config.d_model, config.n_heads, config.dropout, config.bias) for _ in range(config.n_layers)]
     self.norm = LayerNorm(config.d_model, bias=config.bias)
@@ -723,7 +724,7 @@ def configuration_stays_in_the_model(self, config):
     nn.Module.__init__(self)
     self.config = config
     self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
-    self.positions = LearnedPositions(config.n_positions, config.d_model)  # noqa: F821
+    self.positions = LearnedPositions(config.n_positions, config.d_model)
     self.dropout = nn.Dropout(config.dropout)
     self.blocks = nn.ModuleList(Block(config.d_model, config.n_heads) for _ in range(config.n_layers))
     self.norm = LayerNorm(config.d_model)

@@ -33,8 +33,8 @@ def test_maps_are_those_of_evaluation(solution, draw):
     model = build(solution, draw, dropout=0.5).train()
     model.blocks[0].attention.eval()
     maps = solution.inspect.attention_maps(model, draw.integers(0, 9, 1, 4))
-    modes = ", ".join(name for name, module in model.named_modules() if not module.training)
-    return {"maps": maps, "with gradient": maps.requires_grad, "in evaluation afterwards": modes}
+    modules = {"model": model, "first attention": model.blocks[0].attention, "second attention": model.blocks[1].attention}
+    return {"maps": maps, "with gradient": maps.requires_grad, "in training": {n: m.training for n, m in modules.items()}}
 
 
 @part("inspect.attention_maps")

@@ -21,12 +21,12 @@ MODULES = ("positions", "attention", "layers", "block", "model", "inspect")
 
 def load(folder: str, package: str) -> SimpleNamespace:
     """The modules of a package below the import root `folder`; sys.path and sys.modules are as before afterwards."""
-    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package.split(".")[0]}
+    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package.split(".", maxsplit=1)[0]}
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(ROOT / folder))
         modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
     for name in list(sys.modules):
-        if name.split(".")[0] == package.split(".")[0]:
+        if name.split(".")[0] == package.split(".", maxsplit=1)[0]:
             del sys.modules[name]
     sys.modules.update(mine)
     return SimpleNamespace(**modules)

@@ -1,0 +1,145 @@
+"""What judges accept, what they refuse, and what they say."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import assume, given
+from hypothesis import strategies as st
+
+from autograder.golden import Expected, Golden, Sketch, is_float, same_sketch, sketch, tolerance
+from autograder.judges import KeepsPace, fits_in_memory, keeps_pace, matches_reference, satisfies
+from autograder.observation import pack, unpack
+from autograder.properties import gaussian, kept_share, same
+
+
+def golden_of(**values) -> Golden:
+    seen = unpack(pack(values))
+    return Golden({path: Expected(leaf, 0.0, tolerance(1e-7, leaf) if is_float(leaf) else 0.0)
+                   for path, leaf in seen.items()})
+
+
+def judge(golden: Golden, **values):
+    return matches_reference.compare(unpack(pack(values)), golden)
+
+
+floats = st.floats(-1e6, 1e6, width=32)
+
+
+@given(st.lists(floats, min_size=1, max_size=8))
+def test_the_right_answer_is_right(values):
+    assert judge(golden_of(out=torch.tensor(values)), out=torch.tensor(values)) is None
+
+
+@given(st.lists(floats, min_size=1, max_size=8), st.integers(0, 7), st.sampled_from([float("nan"), float("inf"), float("-inf")]))
+def test_what_is_not_finite_is_never_right(values, place, odd):
+    wrong = torch.tensor(values)
+    wrong[place % len(values)] = odd
+    departure = judge(golden_of(out=torch.tensor(values)), out=wrong)
+    assert departure.reason == "nonfinite" and ("NaN" in departure.text or "infinite" in departure.text)
+
+
+@given(st.lists(floats, min_size=1, max_size=8), st.integers(0, 7), st.floats(1e-3, 1e3))
+def test_a_value_beyond_the_tolerance_is_wrong(values, place, offset):
+    golden = golden_of(out=torch.tensor(values))
+    wrong = torch.tensor(values)
+    wrong[place % len(values)] += offset
+    assume(abs(float(wrong[place % len(values)] - torch.tensor(values)[place % len(values)])) > 1.01 * golden.leaves["out"].tolerance)
+    departure = judge(golden, out=wrong)
+    assert departure.reason == "value" and f"out[{place % len(values)}]" in departure.text
+
+
+@pytest.mark.parametrize(("seen", "reason", "words"), [
+    ({"out": torch.ones(1)}, "shape", "shape (1,), expected (2, 3)"),
+    ({"out": torch.ones(0)}, "shape", "shape (0,), expected (2, 3)"),
+    ({"out": torch.tensor(1.0)}, "shape", "shape (), expected (2, 3)"),
+    ({"out": torch.ones(2, 3, dtype=torch.float64)}, "dtype", "out is float64, expected float32"),
+    ({"out": [1.0]}, "missing", "out is missing; there are out[0]"),
+    ({"out": 1.0}, "type", "out is a float, expected a float32 tensor of shape (2, 3)"),
+    ({"out": None}, "none", "out is None, expected a float32 tensor"),
+    ({"out": torch.ones(2, 3), "more": 1}, "unexpected", "more was not expected"),
+    ({}, "missing", "nothing was returned"),
+])  # fmt: skip
+def test_structure_comes_before_values(seen, reason, words):
+    departure = judge(golden_of(out=torch.ones(2, 3)), **seen)
+    assert departure.reason == reason and words in departure.text
+
+
+def test_a_missing_gradient_has_its_own_words():
+    golden = golden_of(**{"grad": {"weight": torch.ones(2)}})
+    assert "no gradient reaches weight" in judge(golden, grad={"weight": None}).text
+
+
+def test_the_region_of_a_departure_is_named():
+    right = torch.zeros(2, 3, 5, 8)
+    wrong = right.clone()
+    wrong[:, :, 3:] = 1.0
+    text = judge(golden_of(out=right + 1), out=wrong + 1).text
+    assert text.startswith("out[0, 0, 3, 0] is the first value that departs: got 2, expected 1")
+    assert "96 of 240 values are off, all at 3 and 4 of axis 2 (of 5)" in text
+
+
+def test_integers_and_words_are_exact():
+    golden = golden_of(n=3, word="ValueError", flag=True, index=torch.tensor([1, 2]))
+    assert judge(golden, n=3, word="ValueError", flag=True, index=torch.tensor([1, 2])) is None
+    assert "n is the first value that departs: got 4, expected 3" in judge(golden, n=4, word="ValueError", flag=True, index=torch.tensor([1, 2])).text
+    assert judge(golden, n=3, word="ValueError", flag=1, index=torch.tensor([1, 2])).reason == "type"
+    assert judge(golden, n=3, word="accepted", flag=True, index=torch.tensor([1, 2])).leaf == "word"
+    assert judge(golden, n=3, word="ValueError", flag=True, index=torch.tensor([1, 3])).leaf == "index"
+
+
+def test_a_property_is_judged_beside_parity():
+    judge_ = satisfies(same("a", "b"))
+    golden = golden_of(a=torch.ones(2), b=torch.ones(2))
+    constant = unpack(pack({"a": torch.zeros(2), "b": torch.zeros(2)}))  # the laziest answer has the property
+    assert judge_.compare(constant, golden).reason == "value"
+    apart = unpack(pack({"a": torch.ones(2), "b": 2 * torch.ones(2)}))
+    assert "should be equal; they differ by up to 1" in judge_.compare(apart, golden).text
+
+
+def test_statistics_have_the_stated_power():
+    stream = np.random.RandomState(0)
+    right = unpack(pack({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02)}))
+    assert gaussian("x", 0.02)(right) is None
+    assert "standard deviation" in gaussian("x", 0.021)(right)
+    assert "mean" in gaussian("x", 0.02)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02 + 0.002)})))
+    kept = torch.from_numpy((stream.random_sample(20_000) > 0.3) / 0.7)
+    assert kept_share("x", 0.3)(unpack(pack({"x": kept}))) is None
+    assert "survives" in kept_share("x", 0.35)(unpack(pack({"x": kept * 0.7 / 0.65})))
+    assert "should be 0 or" in kept_share("x", 0.3)(unpack(pack({"x": kept * 0.7})))
+
+
+def test_a_false_alarm_is_as_rare_as_stated():
+    """At a rate of 1 in 100, where it can be counted: 2,000 draws give 20 ± 4·√20 alarms."""
+    stream = np.random.RandomState(1)
+    alarms = sum(gaussian("x", 1.0, false_alarms=0.01)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(4000))}))) is not None
+                 for _ in range(2000))
+    assert 2 <= alarms <= 38
+
+
+def test_pace_is_the_median_of_pairs_on_a_fake_clock():
+    judge_: KeepsPace = keeps_pace(full=1.5, none=3.0, repeats=5)
+    slow_spell = [1.0, 1.0, 9.0, 9.0, 1.0]  # the machine slows down for both
+    assert judge_.ratio([2 * t for t in slow_spell], slow_spell) == 2.0
+    assert judge_.ratio([1.2, 1.2, 90.0, 1.2, 1.2], [1.0] * 5) == 1.2  # one hiccup decides nothing
+    assert [judge_.score(r) for r in (0.5, 1.5, 2.25, 3.0, 7.0)] == [1, 1, 0.5, 0, 0]
+    assert judge_.judge_ratio(1.5) is None
+    assert "2.25 times the baseline's CPU time; full points up to 1.50" in judge_.judge_ratio(2.25).text
+    with pytest.raises(ValueError, match="0 < full < none"):
+        keeps_pace(full=3, none=2)
+
+
+def test_growth_is_what_the_larger_size_takes_beyond_the_smaller():
+    judge_ = fits_in_memory(growth=10 << 20)
+    assert judge_.judge_growth(200 << 20, 210 << 20) is None
+    assert "grew by 11.0 MiB" in judge_.judge_growth(200 << 20, 211 << 20).text
+
+
+def test_a_sketch_is_recognised_through_noise_and_not_mistaken():
+    values = torch.from_numpy(np.random.RandomState(2).standard_normal((4, 6)).astype(np.float32))
+    golden = golden_of(out=values, n=1)
+    stored = Sketch("negated", sketch(unpack(pack({"out": -values, "n": 1}))), 100.0)
+    noisy = unpack(pack({"out": -values * (1 + 1e-6), "n": 1}))
+    assert same_sketch(noisy, stored.leaves, golden)
+    for other in (values, -1.01 * values, -values.T.contiguous(), torch.full_like(values, float("nan")), -values.double()):
+        assert not same_sketch(unpack(pack({"out": other, "n": 1})), stored.leaves, golden)
+    assert not same_sketch(unpack(pack({"out": -values, "n": 2})), stored.leaves, golden)
