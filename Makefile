@@ -8,7 +8,7 @@ help: ## list the targets
 
 setup: .venv/.done ## .venv with pinned dependencies (every target does this by itself)
 .venv/.done: autograder/setup.sh pyproject.toml constraints.txt
-	@autograder/setup.sh .venv && touch $@
+	@autograder/setup.sh .venv
 
 grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; without A, all
 	@$(PY) -m autograder grade $(A) $(if $(ONLY),--only '$(ONLY)') $(if $(FROM),--from '$(FROM)') $(ARGS) || [ $$? -eq 1 ]

@@ -1,4 +1,4 @@
-"""Cases: other versions of one definition of the reference, kept as data. Wrong ones are misconceptions, right ones alternates.
+"""Other versions of one definition of the reference, kept as data: misconceptions are wrong, alternates right.
 
 A case is an ordinary function or class under a decorator that names what it stands for. Files of cases are read, never
 imported: they lean on names of the module that they change, and they have nothing to run of their own.
@@ -17,9 +17,9 @@ from pathlib import Path
 class Case:
     """Another version of `target`, a module and a name in it: "rope.rotate", "attention.MultiHeadAttention.forward".
 
-    kind: "misconception" or "alternate"; name: of the version, which is the mistake or the route in a few words; doc: its
-    docstring, for a misconception the hint; pitfall: its number in the handout's section; ask: a question that leads on.
-    source: the definition, its other decorators kept; preamble: the imports and helpers of its file that it uses.
+    kind: "misconception" or "alternate"; name: the mistake or the route in a few words; doc: the docstring, for a
+    misconception the hint; pitfall: its number in the handout's section; ask: a question that leads on.
+    source: the definition with its other decorators; preamble: the imports and helpers of its file that it uses.
     """
 
     kind: str

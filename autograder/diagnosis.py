@@ -12,7 +12,6 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.golden import Golden, same_sketch
-from autograder.observation import Observation
 from autograder.workers import Outcome
 
 
@@ -64,10 +63,20 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
     return "raised", f"{kind}: {message}{where}" if message else f"{kind}{where}"
 
 
-def recognise(seen: Observation, golden: Golden, folder: Path, prefer: str) -> Hint | None:
-    """The misconception that this observation looks like, first those of the module `prefer`; None if there is none."""
-    found = [hints(folder)[s.case] for s in golden.sketches if s.case in hints(folder) and same_sketch(seen, s.leaves, golden)]
-    return min(found, key=lambda hint: hint.section != prefer, default=None)
+def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
+    """The misconceptions that this outcome looks like; usually none or one."""
+    known = hints(folder)
+    if outcome.kind == "raised":
+        said = raised(outcome)
+        return [known[s.case] for s in golden.sketches if s.case in known and s.leaves.get("raised") == said]
+    if outcome.kind != "observed":
+        return []
+    return [known[s.case] for s in golden.sketches if s.case in known and same_sketch(outcome.seen, s.leaves, golden)]
+
+
+def raised(outcome: Outcome) -> str:
+    """An exception in a form that two runs of the same mistake share."""
+    return f"{outcome.error['type']}: {outcome.error['message'].splitlines()[0][:120] if outcome.error['message'] else ''}"
 
 
 @cache

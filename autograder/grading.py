@@ -7,6 +7,7 @@ place, so that a fault costs its own points.
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from pathlib import Path
 from autograder import limits
 from autograder.assignment import Assignment
 from autograder.checks import Check
-from autograder.diagnosis import explain_outcome, recognise
+from autograder.diagnosis import Hint, explain_outcome, recognise
 from autograder.draw_digest import STREAM
 from autograder.errors import GraderFault
 from autograder.golden import DEVICE_FACTOR, Golden, load
@@ -32,8 +33,7 @@ class Judgement:
     share: float
     reason: str = ""
     message: str = ""
-    hint: str = ""
-    misconception: str | None = None
+    hints: list[Hint] = field(default_factory=list)
     fault: bool = False
     outcome: Outcome = field(default_factory=lambda: Outcome("died"))
 
@@ -75,24 +75,30 @@ class Grader:
         judge = check.judge
         if outcome.kind != "observed":
             reason, text = explain_outcome(outcome, int(check.limits.get("memory_mb", self.run.assignment.memory_mb)))
-            return Judgement(0.0, reason, text, outcome=outcome)
+            known = self._recognise(check, outcome, golden) if reason == "raised" else []
+            return Judgement(0.0, reason, text, known, outcome=outcome)
         if judge.mode == "observe" and outcome.stream != STREAM:
             raise GraderFault("the random streams of this platform differ from the recorded ones")
         departure = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
         if departure is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
             return Judgement(0.0, "input", "The result is right, but an argument was overwritten on the way; whoever called "
-                             "still needs it. Which operation works in place?", outcome=outcome)
-        if departure is not None:
-            hint = recognise(outcome.seen, golden, check.path.parent if not check.hidden else self.run.assignment.folder / "tests",
-                             check.module)
-            return Judgement(0.0, departure.reason, judge.explain(departure), str(hint or ""), hint.name if hint else None,
+                             "still needs it. Which operation works in place?", self._recognise(check, outcome, golden),
                              outcome=outcome)
+        if departure is not None:
+            return Judgement(0.0, departure.reason, judge.explain(departure), self._recognise(check, outcome, golden), outcome=outcome)
         if judge.mode == "pace":
             share, slow = judge.score(ratio), judge.judge_ratio(ratio)
             return Judgement(share, "pace", slow.text if slow else f"{ratio:.2f} times the baseline", outcome=outcome)
         if judge.mode == "memory" and (large := judge.judge_growth(*[s.peak_bytes for s in outcome.steps[1:3]])):
             return Judgement(0.0, "growth", large.text, outcome=outcome)
         return Judgement(1.0, outcome=outcome)
+
+    def _recognise(self, check: Check, outcome: Outcome, golden: Golden) -> list[Hint]:
+        return recognise(outcome, golden, self.run.assignment.folder / "tests")
+
+    def refuted(self, case: str, passed: list[Check]) -> bool:
+        """Whether a misconception would have failed a check that passes."""
+        return any(sketch.case == case for check in passed for sketch in self.golden(check).sketches)
 
 
 def grade(run: Run, tree: Tree, checks: list[Check], scratch: Path, jobs: int | None = None,
@@ -103,6 +109,7 @@ def grade(run: Run, tree: Tree, checks: list[Check], scratch: Path, jobs: int | 
     report = Report(run.assignment, rows, limits.LEVEL, run.device, tree.notes, environment=environment())
     try:
         _each(rows, lambda row: _settle(row, grader.judge(row.check, tree)), run, jobs, progress)
+        _name_mistakes(rows, grader)
         _second_chance(rows, grader, tree, scratch, jobs)
     except KeyboardInterrupt:
         report.interrupted = True
@@ -146,11 +153,28 @@ def _settle(row: Row, judgement: Judgement) -> None:
     row.status = "grader_fault" if judgement.fault else (
         "passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
     row.points = row.max_points * judgement.share
-    row.reason, row.message, row.hint = judgement.reason, judgement.message, judgement.hint
-    row.misconception, row.seconds = judgement.misconception, judgement.outcome.seconds
+    row.reason, row.message, row.seconds = judgement.reason, judgement.message, judgement.outcome.seconds
+    row.candidates = judgement.hints
+    _name(row, judgement.hints[:1])
     row.output = "" if row.check.hidden else judgement.outcome.output
     if row.check.hidden and row.status != "passed":  # nothing that the student could have shaped leaves a hidden check
-        row.message, row.hint = row.check.hide_errors or "a hidden check: " + row.check.title, ""
+        row.message = row.check.hide_errors or "a hidden check: " + row.check.title
+
+
+def _name(row: Row, hints: list[Hint]) -> None:
+    row.hint, row.misconception = (str(hints[0]), hints[0].name) if hints else ("", None)
+    if row.check.hidden:
+        row.hint = ""
+
+
+def _name_mistakes(rows: list[Row], grader: Grader) -> None:
+    """Where several mistakes look alike in one check, those go that would have failed a check which passes."""
+    passed = [row.check for row in rows if row.status == "passed"]
+    counts = Counter(hint.name for row in rows for hint in row.candidates)
+    for row in rows:
+        if row.status == "failed" and len(row.candidates) > 1:
+            left = [hint for hint in row.candidates if not grader.refuted(hint.name, passed)] or row.candidates
+            _name(row, sorted(left, key=lambda hint: -counts[hint.name]))
 
 
 def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, jobs: int | None) -> None:
@@ -167,8 +191,8 @@ def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, j
         if row.reason == "todo" and row.check.part.split(".")[-1] in row.message:
             return  # its own part is not written yet; no other part can change that
         if trees[parts] is None:
-            row.status, row.message, row.hint = "not_attempted", f"because {_names(parts)} does not pass yet", ""
-            row.misconception = None
+            row.status, row.message = "not_attempted", f"because {_names(parts)} does not pass yet"
+            _name(row, [])
             return
         judgement = grader.judge(row.check, trees[parts])
         if judgement.share > 0:

@@ -1,8 +1,8 @@
 """One definition of a source file replaced by another one, and nothing else in the file touched.
 
-`replace` puts a case (a misconception, an alternate) into the reference; `delegate` puts the `given` part in the place of a
-student's. Both edit the text, at positions that the syntax tree names. Patching the attribute of a loaded module would not
-do: `from .attention import causal_mask` elsewhere has its own reference by then.
+`replace` puts a case (a misconception, an alternate) into the reference; `delegate` puts the `given` part in the place
+of a student's. Both edit the text, at positions that the syntax tree names. Patching the attribute of a loaded module
+would not do: `from .attention import causal_mask` elsewhere has its own reference by then.
 """
 
 import ast
@@ -17,8 +17,8 @@ def replace(source: str, qualname: str, case: Case) -> str:
     """`source` with the definition of `qualname` ("rotate", "MultiHeadAttention.forward") replaced by the case's.
 
     It takes the target's name and indentation. What stands in the case is all there is: the target's decorators go.
-    Imports and helpers that the case uses come after the file's own imports. ValueError if the file does not have exactly
-    one such definition, or if the case does not fit it: cases are written for the reference, and there that is a slip.
+    Imports and helpers that the case uses come after the file's own imports. ValueError if the file does not have
+    exactly one such definition, or if the case does not fit it: cases are written for the reference, so that is a slip.
     """
     text = SourceText(source)
     node = _sole_definition(text.tree, qualname)
@@ -34,11 +34,11 @@ def delegate(source: str, qualname: str, given_module: str) -> str:
     """`source` with the top-level name of `qualname` imported from `given_module`, whatever bound it so far.
 
     A method goes with its class. Every def or class of that name gives way to the import, wherever at the top level it
-    stands (under an `if` too, and several times), and every other binding (`gelu = lambda x: …`, an import, a `*`) has the
-    import put behind it. So from its first binding on, the name means the given part. A file that never binds it gets the
-    import beside its own, because other modules ask this one for the name.
-    Line numbers stay, so that a traceback fits the student's file (but for a name bound by the head of a loop or a `with`,
-    and in a file that starts with neither docstring nor imports: one more line). SyntaxError if the file has one.
+    stands (under an `if` too, and several times), and every other binding (`gelu = lambda x: …`, an import, a `*`) has
+    the import put behind it. So from its first binding on, the name means the given part. A file that never binds it
+    gets the import beside its own, because other modules ask this one for the name.
+    Line numbers stay, so that a traceback fits the student's file; one line more is needed only for a name bound by the
+    head of a loop or a `with`, and in a file that starts with neither docstring nor imports. SyntaxError if it has one.
     """
     text = SourceText(source)
     name = qualname.partition(".")[0]
@@ -74,14 +74,16 @@ def _refuse_misfit(node: Definition, qualname: str, case: Case) -> None:
     new = ast.parse(case.source).body[-1]
     is_class = isinstance(new, ast.ClassDef)
     if isinstance(node, ast.ClassDef) != is_class:
-        raise ValueError(f"{case.name} and {qualname} must both be classes or both functions; for one method alone, make "
-                         f"that method the target, as in Block.forward")  # fmt: skip
+        raise ValueError(
+            f"{case.name} and {qualname} must be both classes or both functions; to change a method, make it the target"
+        )
     binding = {"staticmethod", "classmethod", "property"} & {ast.unparse(d) for d in node.decorator_list}
     if lost := binding - {ast.unparse(d) for d in new.decorator_list}:
         raise ValueError(f"{qualname} is a {lost.pop()}, and {case.name} must be decorated so too")
     if qualname in ({ast.unparse(base) for base in new.bases} if is_class else names_looked_up(case.source)):
-        raise ValueError(f"{case.name} uses {qualname}, which it replaces: write it out in full, or let it call itself as "
-                         f"{case.name}")  # fmt: skip
+        raise ValueError(
+            f"{case.name} uses {qualname}, which it replaces: write it out in full, or call {case.name} for recursion"
+        )
 
 
 def _renamed(case: Case, qualname: str, indentation: str) -> str:

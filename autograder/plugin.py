@@ -42,7 +42,7 @@ class CheckItem(pytest.Item):
         if judgement.fault:
             raise NotRight(f"fault of the grader, not of your code: {judgement.message}")
         if judgement.share < 1:
-            raise NotRight("\n".join(filter(None, [judgement.message, judgement.hint])))
+            raise NotRight("\n".join(filter(None, [judgement.message, *map(str, judgement.hints[:1])])))
 
     def repr_failure(self, excinfo, style=None):
         if isinstance(excinfo.value, NotRight):

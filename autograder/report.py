@@ -26,6 +26,7 @@ class Row:
     message: str = ""
     hint: str = ""
     misconception: str | None = None
+    candidates: list = field(default_factory=list)  # hints that fit this check alone
     output: str = ""
     seconds: float = 0.0
 

@@ -1,10 +1,11 @@
 """A source file as text and as syntax tree, and the way from the tree's positions to places in the text.
 
-The tree counts lines as the tokenizer does and columns in UTF-8 bytes; edits need offsets into a string. Nothing is ever
-unparsed, so what an edit does not name stays as its author wrote it.
+The tree counts lines as the tokenizer does and columns in UTF-8 bytes; edits need offsets into a string. Nothing is
+ever unparsed, so what an edit does not name stays as its author wrote it.
 """
 
 import ast
+import bisect
 import re
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
@@ -14,14 +15,11 @@ class SourceText:
     """A text, its tree, and edits to it. SyntaxError if it does not parse."""
 
     def __init__(self, source: str):
-        self.text = source.removeprefix(
-            "\ufeff"
-        )  # some editors put this mark; Python takes it in a file, not in a string
+        self.text = source.removeprefix("\ufeff")  # a mark that some editors put; Python takes it in files alone
         self.mark = source[: len(source) - len(self.text)]
         self.tree = ast.parse(self.text)
-        self.lines = re.findall(
-            r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", self.text
-        )  # splitlines would also split at form feeds
+        # Not splitlines, which also splits at form feeds and such, where the tree sees no new line.
+        self.lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", self.text)
         self.starts = [0]
         for line in self.lines:
             self.starts.append(self.starts[-1] + len(line))
@@ -30,16 +28,23 @@ class SourceText:
         """The offset of a position that the tree gives."""
         return self.starts[line - 1] + len(self.lines[line - 1].encode()[:column].decode())
 
+    def line_of(self, place: int) -> int:
+        """The number of the line that an offset lies in."""
+        return bisect.bisect_right(self.starts, place, hi=len(self.lines))
+
     def line_end(self, line: int) -> int:
         return self.starts[line - 1] + len(self.lines[line - 1].rstrip("\r\n"))
 
     def indentation(self, line: int) -> str:
         return self.lines[line - 1][: -len(self.lines[line - 1].lstrip(" \t\f"))]
 
+    def extent(self, node: ast.AST) -> tuple[int, int]:
+        """From where to where a node goes, by the tree alone."""
+        return self.place(node.lineno, node.col_offset), self.place(node.end_lineno, node.end_col_offset)
+
     def span(self, node: ast.stmt) -> tuple[int, int]:
-        """Where a statement begins and ends; a definition from its first decorator to the last comment indented under it."""
-        start = self.place(node.lineno, node.col_offset)
-        end = self.place(node.end_lineno, node.end_col_offset)
+        """From where to where a statement goes; a definition from its first decorator to its last comment."""
+        start, end = self.extent(node)
         if isinstance(node, Definition):
             if node.decorator_list:
                 first = node.decorator_list[0]

@@ -41,7 +41,7 @@ def verify(
     extra: Annotated[Path | None, typer.Option(help="Folder with misconceptions.py, alternates.py, submissions/NAME/.")] = None,
     seeds: Annotated[int, typer.Option(help="Grade reference and alternates anew under this many seeds.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Without mechanical mutants.")] = False,
+    quick: Annotated[bool, typer.Option("--quick", help="Without mutants, and misconceptions on the checks of their module alone.")] = False,
 ) -> None:
     """Measure the grader: reference and alternates 100, stubs 0, misconceptions and mutants rejected and named."""
     import json

@@ -49,7 +49,9 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
             _expect(score, 100, f"alternate {case.name}", say)
         if len(result["alternates"]) < 3:
             say(f"{len(result['alternates'])} alternates, at least 3 are asked for")
-        result["misconceptions"] = [_misconception(case, shop, checks, say) for case in shop.cases("misconceptions")]
+        result["misconceptions"] = [
+            _misconception(case, shop, [c for c in checks if c.module == case.module] if quick else checks, say)
+            for case in shop.cases("misconceptions")]
         if len(result["misconceptions"]) < 12:
             say(f"{len(result['misconceptions'])} misconceptions, at least 12 are asked for")
         result["noise"] = _noise(shop, checks, result["misconceptions"], say)

@@ -64,9 +64,7 @@ class GPT(nn.Module):
         self.dropout = nn.Dropout(config.dropout)
         # TODO: `blocks` (an nn.ModuleList), `norm`, the tied `head`; then initial weights (handout: model, step 1).
         # Watch: dropout and bias reach the blocks, bias the norm; shared means that one tensor has two names.
-        raise NotImplementedError(
-            "a01_transformer/model.py: GPT.__init__() is yours to write (handout: model, step 1)"
-        )
+        raise NotImplementedError("a01_transformer/model.py: GPT.__init__() is yours to write (handout: model, step 1)")
 
     def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
         """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, : t + 1].

@@ -137,7 +137,7 @@ def test_growth_is_what_the_larger_size_takes_beyond_the_smaller():
 def test_a_sketch_is_recognised_through_noise_and_not_mistaken():
     values = torch.from_numpy(np.random.RandomState(2).standard_normal((4, 6)).astype(np.float32))
     golden = golden_of(out=values, n=1)
-    stored = Sketch("negated", sketch(unpack(pack({"out": -values, "n": 1}))), 100.0)
+    stored = Sketch("negated", sketch(unpack(pack({"out": -values, "n": 1})), golden), 100.0)
     noisy = unpack(pack({"out": -values * (1 + 1e-6), "n": 1}))
     assert same_sketch(noisy, stored.leaves, golden)
     for other in (values, -1.01 * values, -values.T.contiguous(), torch.full_like(values, float("nan")), -values.double()):

@@ -86,8 +86,7 @@ and calls itself.'''
     out = replace(MODULE, "first", case)
     assert out == MODULE.replace(
         "from collections.abc import Callable\n",
-        "from collections.abc import Callable\nfrom fractions import Fraction\n"
-        "def _half(x):\n    return Fraction(x, 2)\n",
+        "from collections.abc import Callable\nfrom fractions import Fraction\ndef _half(x):\n    return Fraction(x, 2)\n",
     ).replace(
         MODULE[MODULE.index("@staticmethod") : MODULE.index("\n\n\nclass Head")],
         "@staticmethod\ndef first(x):\n    '''It halves\nand calls itself.'''\n"
@@ -161,7 +160,7 @@ def test_in_a_file_without_imports_what_a_case_needs_comes_before_the_code(tmp_p
         ("Head.missing", "def f(): 'doc'", "expected one def or class missing"),
         ("twice", "def f(): 'doc'", "found on lines: 1, 3"),
         ("assigned", "def f(): 'doc'", "found on lines: 2"),
-        ("Head", "def f(): 'doc'", "must both be classes or both functions"),
+        ("Head", "def f(): 'doc'", "must be both classes or both functions"),
         ("first", "def f(x): 'doc'", "first is a staticmethod"),
         ("other", "def f():\n    'doc'\n    return other()", "uses other, which it replaces"),
         ("Head", "class f(Head): 'doc'", "uses Head, which it replaces"),
@@ -243,9 +242,7 @@ STATEMENTS = st.one_of(
     st.just(""),
     st.integers(0, 9).map(lambda n: f"import math as m{n}; c{n} = 'é', 1"),
     st.tuples(st.integers(0, 9), DOCS).map(lambda p: f"@(lambda f: f)\ndef f{p[0]}(a, *, b=1):\n  {p[1]}\n  return a"),
-    st.tuples(st.integers(0, 9), DOCS).map(
-        lambda p: f"class C{p[0]}:\n\t{p[1]}\n\tdef g(self):\n\t\treturn 1\n\t# end"
-    ),
+    st.tuples(st.integers(0, 9), DOCS).map(lambda p: f"class C{p[0]}:\n\t{p[1]}\n\tdef g(self):\n\t\treturn 1\n\t# end"),
     st.integers(0, 9).map(lambda n: f"if True:\n    def f{n}(): return 'a' ; 'b'\nelse: f{n} = 1"),
 )
 TARGET = "@(lambda f: f)\ndef target(x):\n    '''Doc\n  of target.'''\n    return x\n    # the last comment"

@@ -64,11 +64,12 @@ def einsum_with_an_additive_mask(q, k, v, mask=None):
 
 @alternate("attention.scaled_dot_product_attention")
 def softmax_from_logsumexp(q, k, v, mask=None):
-    """Scores as sums of products; weights as the exponential of score minus logsumexp; the output is divided at the end."""
+    """Queries and keys each take half of the scale; weights are the exponential of score minus logsumexp."""
     if q.shape[-1] != k.shape[-1] or k.shape[-2] != v.shape[-2] or (mask is not None and mask.dtype != torch.bool):
         raise ValueError("inputs do not fit")
     dtype = torch.promote_types(q.dtype, torch.float32)
-    scores = (q.to(dtype).unsqueeze(-2) * k.to(dtype).unsqueeze(-3)).sum(-1) / q.shape[-1] ** 0.5
+    root = q.shape[-1] ** 0.25
+    scores = torch.matmul(q.to(dtype) / root, (k.to(dtype) / root).transpose(-1, -2))
     if mask is not None:
         blind = ~mask.any(dim=-1, keepdim=True)
         scores = torch.where(mask | blind, scores, torch.full_like(scores, -math.inf))
@@ -233,7 +234,7 @@ def one_long_vector(model):
     for name, parameter in model.named_parameters():
         if parameter.grad is None:
             raise ValueError(f"{name} has no gradient")
-        first, second, *_ = name.split(".") + [""]
+        first, second, *_ = [*name.split("."), ""]
         layer = {"blocks": f"blocks.{second}", "norm": "norm"}.get(first, "embedding")
         layers.setdefault(layer, []).append(parameter.grad.detach().flatten().to(torch.promote_types(parameter.grad.dtype, torch.float32)))
     return {layer: float(torch.linalg.vector_norm(torch.cat(gradients))) for layer, gradients in layers.items()}

@@ -14,7 +14,7 @@ from autograder.properties import kept_share, same
 def test_norm_has_a_weight_and_perhaps_a_bias(solution, draw):
     """`weight` and `bias` have d_model numbers each, and bias=False leaves the second out."""
     biased, plain = (draw.fill_(solution.layers.LayerNorm(5, bias=b)) for b in (True, False))
-    return {"parameters": parameter_table(biased), "without bias": parameter_table(plain), "out": plain(draw.normal(2, 3, 5))}
+    return {"parameters": parameter_table(biased), "without bias": parameter_table(plain), "out": plain(draw.normal(2, 3, 5, scale=9))}
 
 
 @part("layers.LayerNorm")
@@ -22,7 +22,7 @@ def test_norm_has_a_weight_and_perhaps_a_bias(solution, draw):
 @matches_reference
 def test_norm_acts_on_each_token(solution, draw):
     """Each token gets mean 0 and variance 1 over its own channels, then weight and bias; gradients reach all three."""
-    norm, x = draw.fill_(solution.layers.LayerNorm(5)), draw.normal(2, 3, 5, scale=3).requires_grad_()
+    norm, x = draw.fill_(solution.layers.LayerNorm(5)), draw.normal(2, 3, 5, scale=9).requires_grad_()
     out = norm(x)
     return {"out": out, "grad": draw.backward(out)}
 
@@ -74,7 +74,7 @@ def test_tokens_of_another_width_are_refused(solution, draw):
     """A last axis that is not d_model is a ValueError, also where it could be broadcast."""
     norm = draw.fill_(solution.layers.LayerNorm(6))
     return {"narrow": refusal(lambda: norm(draw.normal(2, 5))), "one": refusal(lambda: norm(draw.normal(6, 1))),
-            "good": norm(draw.normal(2, 6))}
+            "good": norm(draw.normal(2, 6, scale=9))}
 
 
 @part("layers.gelu")
