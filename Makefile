@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup grade test long stubs golden verify bench lint
+.PHONY: help setup grade watch test long stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -12,6 +12,9 @@ setup: .venv/.done ## .venv with pinned dependencies (every target does this by 
 
 grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; without A, all
 	@$(PY) -m autograder grade $(A) $(if $(ONLY),--only '$(ONLY)') $(if $(FROM),--from '$(FROM)') $(ARGS) || [ $$? -eq 1 ]
+
+watch: .venv/.done ## grade on every save: A=a01 [ONLY=name]
+	@$(PY) -m autograder watch $(A) $(if $(ONLY),--only '$(ONLY)')
 
 test: .venv/.done ## the project's own tests; QUICK=1 for a part
 	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)

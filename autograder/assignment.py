@@ -73,8 +73,17 @@ def read(folder: Path) -> Assignment:
     try:
         table = tomllib.loads((folder / "assignment.toml").read_text(encoding="utf-8"))
         parts = tuple(Part(p["name"], p["title"], p["points"], i) for i, p in enumerate(table["parts"], 1))
-        return Assignment(folder.name[:3], folder.name, folder, table["title"], tuple(table["deliverables"]), parts,
-                          table["limits"]["seconds"], table["limits"]["memory_mb"], tuple(table["forbidden"]),
-                          tuple(table.get("preload", ())))
+        return Assignment(
+            folder.name[:3],
+            folder.name,
+            folder,
+            table["title"],
+            tuple(table["deliverables"]),
+            parts,
+            table["limits"]["seconds"],
+            table["limits"]["memory_mb"],
+            tuple(table["forbidden"]),
+            tuple(table.get("preload", ())),
+        )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"{folder.name}/assignment.toml cannot be used: {type(error).__name__}: {error}") from error

@@ -28,8 +28,11 @@ class AnswersByHand(Judge):
         number = self._read(answer) if isinstance(answer, str) else None
         if number is None:
             wanted = f"{self.digits} decimals" if self.digits else "a whole number"
-            return Departure("answer", "form", f"{self.key} = {str(answer)[:40]!r} in by_hand.toml should be a number in quotation "
-                                               f"marks with {wanted}")
+            return Departure(
+                "answer",
+                "form",
+                f"{self.key} = {str(answer)[:40]!r} in by_hand.toml should be a number in quotation marks with {wanted}",
+            )
         if self._hash(number) in str(golden.leaves["answer"].value).split():
             return None
         return Departure("answer", "value", f"{self.key} = {answer!r} is not the number; do the sum once more, slowly")

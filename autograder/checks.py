@@ -61,7 +61,7 @@ def parameter_table(module) -> dict[str, str]:
     """
     import torch
 
-    odd = lambda p: "" if p.dtype is torch.get_default_dtype() else f" {p.dtype}"  # noqa: E731
+    odd = lambda p: "" if p.dtype is torch.get_default_dtype() else f" {p.dtype}"
     return {key: f"{tuple(p.shape)}{odd(p)}" for key, p in module.named_parameters(remove_duplicate=False)}
 
 
@@ -100,16 +100,28 @@ class Check:
     @classmethod
     def of(cls, function: Callable, path: Path, hidden: bool = False) -> "Check":
         """The check that a decorated function is. ValueError when a decorator is missing."""
-        get = lambda name, default=None: getattr(function, name, default)  # noqa: E731
+        get = lambda name, default=None: getattr(function, name, default)
         if get("__weight__") is None or not inspect.getdoc(function):
             raise ValueError(f"{path.name}::{function.__name__} needs @weight(points) and a docstring that students read")
         return cls(
-            id=f"{'hidden/' if hidden else ''}{path.name}::{function.__name__}", path=path, name=function.__name__,
-            function=function, judge=get("__judge__"), weight=float(get("__weight__")),
-            part=get("__part__") or path.stem.removeprefix("test_"), needs=tuple(get("__needs__", ())),
-            title=" ".join(inspect.getdoc(function).split()), limits=dict(get("__limits__", {})), hidden=hidden,
-            number=get("__number__"), tags=tuple(get("__tags__", ())), visibility=get("__visibility__", "visible"),
-            hide_errors=get("__hide_errors__"), device=get("__device__"), ranks=get("__ranks__"))
+            id=f"{'hidden/' if hidden else ''}{path.name}::{function.__name__}",
+            path=path,
+            name=function.__name__,
+            function=function,
+            judge=get("__judge__"),
+            weight=float(get("__weight__")),
+            part=get("__part__") or path.stem.removeprefix("test_"),
+            needs=tuple(get("__needs__", ())),
+            title=" ".join(inspect.getdoc(function).split()),
+            limits=dict(get("__limits__", {})),
+            hidden=hidden,
+            number=get("__number__"),
+            tags=tuple(get("__tags__", ())),
+            visibility=get("__visibility__", "visible"),
+            hide_errors=get("__hide_errors__"),
+            device=get("__device__"),
+            ranks=get("__ranks__"),
+        )
 
 
 def load_source(source: str, path: str) -> types.ModuleType:

@@ -10,8 +10,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Grade an assignment of the course and see what to do next.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Grade an assignment of the course and see what to do next.",
+)
 
 
 @app.callback()
@@ -22,7 +27,9 @@ def main() -> None:
 @app.command()
 def grade(
     assignment: Annotated[str, typer.Argument(help="a01, or nothing for all", show_default=False)] = "",
-    source: Annotated[Path | None, typer.Option("--from", help="Folder of deliverables to grade instead of assignments/.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder of deliverables to grade instead of assignments/.")
+    ] = None,
     only: Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as JSON.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
@@ -52,14 +59,26 @@ def grade(
 
 def _grade_one(assignment, source, only, json_file, device, force_hidden, verbose) -> int:
     import json
+
+    from autograder.workers import Server
+
+    with Server(assignment.preload) as server:  # it imports torch while we read the checks
+        report = _report(server, assignment, source, only, device, force_hidden)
+    if json_file:
+        _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+    _show(report, verbose)
+    return report.exit_status
+
+
+def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False):
+    """Grade a folder in scratch space that is gone afterwards."""
     import tempfile
 
     from autograder.running import Run
     from autograder.submission import working_copy
-    from autograder.workers import Server
 
-    with tempfile.TemporaryDirectory(prefix="grade-") as folder, Server(assignment.preload) as server:
-        scratch = Path(folder)  # the server imports torch while we read the checks
+    with tempfile.TemporaryDirectory(prefix="grade-") as folder:
+        scratch = Path(folder)
         (scratch / "cwd").mkdir()
         tree = working_copy(source or assignment.folder, assignment, scratch / "tree")
 
@@ -69,15 +88,42 @@ def _grade_one(assignment, source, only, json_file, device, force_hidden, verbos
         checks = collect(assignment, only, hidden=force_hidden)
         run = Run(server, assignment, scratch / "cwd", given=tree, device=device)
         with _progress(len(checks), assignment.id) as advance:
-            report = grade_tree(run, tree, checks, scratch, progress=advance)
-    if json_file:
-        _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+            return grade_tree(run, tree, checks, scratch, progress=advance)
+
+
+def _show(report, verbose: bool = False) -> None:
     from rich.console import Console
 
     from autograder.terminal import show
 
     show(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
-    return report.exit_status
+
+
+@app.command()
+def watch(
+    assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
+    only: Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")] = None,
+) -> None:
+    """Grade on every save; the server stays warm, so only the checks take time. Ctrl-C ends it."""
+    from watchfiles import watch as saves
+
+    from autograder import assignment as assignments
+    from autograder.errors import CourseError
+    from autograder.workers import Server
+
+    try:
+        one = assignments.load(assignment)
+        wanted = lambda _, path: Path(path).name in one.deliverables
+        with Server(one.preload) as server:
+            _show(_report(server, one, only=only))
+            for changed in saves(one.folder, watch_filter=wanted):
+                typer.echo(f"\nsaved: {', '.join(sorted({Path(path).name for _, path in changed}))}")
+                _show(_report(server, one, only=only))
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        _leave(error.status)
+    except KeyboardInterrupt:
+        _leave(0)
 
 
 def _progress(total: int, name: str):

@@ -48,7 +48,8 @@ def _torch_later() -> Iterator[None]:
 
 def is_check_file(path: Path) -> bool:
     return path.name.startswith("test_") and (
-        path.parent.name == "hidden" or (path.parent.name == "tests" and (path.parents[1] / "assignment.toml").exists()))
+        path.parent.name == "hidden" or (path.parent.name == "tests" and (path.parents[1] / "assignment.toml").exists())
+    )
 
 
 def read_checks(path: Path) -> list[Check]:
@@ -56,8 +57,11 @@ def read_checks(path: Path) -> list[Check]:
     try:
         with _torch_later():
             module = load_source(path.read_text(encoding="utf-8"), str(path))
-        return [Check.of(f, path, hidden=path.parent.name == "hidden") for name, f in vars(module).items()
-                if name.startswith("test_") and callable(f)]
+        return [
+            Check.of(f, path, hidden=path.parent.name == "hidden")
+            for name, f in vars(module).items()
+            if name.startswith("test_") and callable(f)
+        ]
     except Exception as error:
         raise GraderFault(f"the check file {path.name} cannot be read: {type(error).__name__}: {error}") from error
 
@@ -66,8 +70,20 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
     """The checks of an assignment, or those that pytest's `-k only` selects. BadInput if that is none."""
     folders = [assignment.folder / "tests"] + ([assignment.hidden] if hidden and assignment.hidden.exists() else [])
     found = _Found()
-    arguments = ["-c", str(Path(__file__).with_name("collect.ini")), f"--rootdir={ROOT}", "--collect-only", "-q", "--noconftest",
-                 "-p", "no:cacheprovider", "-p", "autograder.plugin", *(["-k", only] if only else []), *map(str, folders)]
+    arguments = [
+        "-c",
+        str(Path(__file__).with_name("collect.ini")),
+        f"--rootdir={ROOT}",
+        "--collect-only",
+        "-q",
+        "--noconftest",
+        "-p",
+        "no:cacheprovider",
+        "-p",
+        "autograder.plugin",
+        *(["-k", only] if only else []),
+        *map(str, folders),
+    ]
     said = io.StringIO()
     with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _no_plugins():
         status = pytest.main(arguments, plugins=[found])

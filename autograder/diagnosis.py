@@ -45,8 +45,10 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
             note = " (out of memory?)" if name == "SIGKILL" else ""
             return "died", f"The process was ended by {name}{note} before it returned anything"
         case "died":
-            return "died", (f"The process ended itself with exit status {error.get('exit', 'unknown')} before the check was over. "
-                            "Does the code call exit()?")
+            return "died", (
+                f"The process ended itself with exit status {error.get('exit', 'unknown')} before the check was over. "
+                "Does the code call exit()?"
+            )
     kind, message = error["type"], error["message"]
     if kind == "NotImplementedError" and ("yours to write" in message or "is still open" in message):
         return "todo", message

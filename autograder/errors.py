@@ -1,8 +1,8 @@
 """The exceptions that end a command, each with its exit status.
 
-    CourseError
-    ├── BadInput     2  wrong usage or input: what was given, what was expected, what to do
-    └── GraderFault  3  something of the grader's own is wrong; never the student's loss
+CourseError
+├── BadInput     2  wrong usage or input: what was given, what was expected, what to do
+└── GraderFault  3  something of the grader's own is wrong; never the student's loss
 """
 
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
+from autograder.errors import GraderFault
 from autograder.observation import Array, Leaf, Observation
 from autograder.sketch import project
-from autograder.errors import GraderFault
 
 FACTOR = 32  # tolerance in units of the measured noise; verify asks for at least ten
 FLOOR_ULPS = 8  # below this many units in the last place of the largest value, two sound orders of summation differ
@@ -128,8 +128,10 @@ def load(path: Path) -> dict[str, Golden]:
         body = dict(safetensors.deserialize(path.with_suffix(".safetensors").read_bytes()))
         return {name: _from_json(name, entry, body) for name, entry in table["checks"].items()}
     except (OSError, ValueError, KeyError, safetensors.SafetensorError) as error:
-        raise GraderFault(f"golden values of {path.stem} are missing or damaged ({type(error).__name__}: {error}); "
-                          "an instructor runs `make golden`") from error
+        raise GraderFault(
+            f"golden values of {path.stem} are missing or damaged ({type(error).__name__}: {error}); "
+            "an instructor runs `make golden`"
+        ) from error
 
 
 def save(path: Path, goldens: dict[str, Golden]) -> None:
@@ -148,8 +150,14 @@ def _lines(table: dict) -> str:
     out = ['{"checks": {']
     for i, (name, entry) in enumerate(table.items()):
         out.append(f' {json.dumps(name)}: {{"inputs": {json.dumps(entry["inputs"])},')
-        out.append('  "leaves": {' + ",\n   ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in entry["leaves"].items()) + "},")
-        out.append('  "sketches": [' + ",\n   ".join(json.dumps(s) for s in entry["sketches"]) + f"]}}{',' if i + 1 < len(table) else ''}")
+        out.append(
+            '  "leaves": {' + ",\n   ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in entry["leaves"].items()) + "},"
+        )
+        out.append(
+            '  "sketches": ['
+            + ",\n   ".join(json.dumps(s) for s in entry["sketches"])
+            + f"]}}{',' if i + 1 < len(table) else ''}"
+        )
     return "\n".join(out) + "\n}}\n"
 
 
@@ -166,7 +174,10 @@ def _to_json(name: str, golden: Golden, body: dict) -> dict:
         else:
             entry["value"] = expected.value
         leaves[path] = entry
-    sketches = [{"case": s.case, "distance": float(f"{s.distance:.3g}") if np.isfinite(s.distance) else None, "leaves": s.leaves} for s in golden.sketches]
+    sketches = [
+        {"case": s.case, "distance": float(f"{s.distance:.3g}") if np.isfinite(s.distance) else None, "leaves": s.leaves}
+        for s in golden.sketches
+    ]
     return {"inputs": golden.inputs, "leaves": leaves, "sketches": sketches}
 
 
@@ -182,5 +193,8 @@ def _from_json(name: str, entry: dict, body: dict) -> Golden:
         else:
             value = row["value"]
         leaves[path] = Expected(value, row["noise"], row["tolerance"], row.get("random", False))
-    return Golden(leaves, entry["inputs"], [
-        Sketch(s["case"], s["leaves"], float("inf") if s["distance"] is None else s["distance"]) for s in entry["sketches"]])
+    return Golden(
+        leaves,
+        entry["inputs"],
+        [Sketch(s["case"], s["leaves"], float("inf") if s["distance"] is None else s["distance"]) for s in entry["sketches"]],
+    )

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder import limits
-from autograder.assignment import Assignment
 from autograder.checks import Check
 from autograder.diagnosis import Hint, explain_outcome, recognise
 from autograder.draw_digest import STREAM
@@ -25,6 +24,7 @@ from autograder.report import Report, Row, empty_rows, environment
 from autograder.running import Run
 from autograder.submission import Tree
 from autograder.workers import Interrupted, Outcome
+
 
 @dataclass
 class Judgement:
@@ -81,11 +81,18 @@ class Grader:
             raise GraderFault("the random streams of this platform differ from the recorded ones")
         departure = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
         if departure is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
-            return Judgement(0.0, "input", "The result is right, but an argument was overwritten on the way; whoever called "
-                             "still needs it. Which operation works in place?", self._recognise(check, outcome, golden),
-                             outcome=outcome)
+            return Judgement(
+                0.0,
+                "input",
+                "The result is right, but an argument was overwritten on the way; whoever called "
+                "still needs it. Which operation works in place?",
+                self._recognise(check, outcome, golden),
+                outcome=outcome,
+            )
         if departure is not None:
-            return Judgement(0.0, departure.reason, judge.explain(departure), self._recognise(check, outcome, golden), outcome=outcome)
+            return Judgement(
+                0.0, departure.reason, judge.explain(departure), self._recognise(check, outcome, golden), outcome=outcome
+            )
         if judge.mode == "pace":
             share, slow = judge.score(ratio), judge.judge_ratio(ratio)
             return Judgement(share, "pace", slow.text if slow else f"{ratio:.2f} times the baseline", outcome=outcome)
@@ -101,8 +108,14 @@ class Grader:
         return any(sketch.case == case for check in passed for sketch in self.golden(check).sketches)
 
 
-def grade(run: Run, tree: Tree, checks: list[Check], scratch: Path, jobs: int | None = None,
-          progress: Callable[[Row], None] = lambda row: None) -> Report:
+def grade(
+    run: Run,
+    tree: Tree,
+    checks: list[Check],
+    scratch: Path,
+    jobs: int | None = None,
+    progress: Callable[[Row], None] = lambda row: None,
+) -> Report:
     """The report on a working copy. Ctrl-C gives a partial one; `progress` is called with each row as it is done."""
     started, grader = time.monotonic(), Grader(run)
     rows = empty_rows(run.assignment, checks)
@@ -150,8 +163,11 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
 
 
 def _settle(row: Row, judgement: Judgement) -> None:
-    row.status = "grader_fault" if judgement.fault else (
-        "passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
+    row.status = (
+        "grader_fault"
+        if judgement.fault
+        else ("passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
+    )
     row.points = row.max_points * judgement.share
     row.reason, row.message, row.seconds = judgement.reason, judgement.message, judgement.outcome.seconds
     row.candidates = judgement.hints
@@ -178,34 +194,41 @@ def _name_mistakes(rows: list[Row], grader: Grader) -> None:
 
 
 def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, jobs: int | None) -> None:
-    """Rerun what fails beside a wrong part that it needs, with the given part in its place."""
-    wrong = {row.check.part for row in rows if row.status == "failed" and row.reason not in ("pace", "growth")}
+    """Rerun what fails beside a wrong part that it needs, with the given part in its place.
+
+    Part by part in the order of the assignment, which is the order of building: what is right once its foundations are
+    is not wrong itself, and so replaces nothing further up.
+    """
+    wrong: set[str] = set()
     trees: dict[frozenset[str], Tree | None] = {}
-    again = [(row, frozenset(wrong & set(row.check.needs))) for row in rows
-             if row.status == "failed" and row.reason not in ("pace", "growth") and wrong & set(row.check.needs)]
-    for _, parts in again:
-        if parts not in trees:
+    for part in grader.run.assignment.parts:
+        failed = [row for row in rows if row.check.part == part.name and _is_wrong(row)]
+        needed = {row.id: frozenset(wrong & set(row.check.needs)) for row in failed if not _is_unwritten(row)}
+        for parts in set(needed.values()) - {frozenset()} - trees.keys():
             trees[parts] = substitute(tree, parts, grader.run, scratch / f"with_given_{len(trees)}")
 
-    def retry(row: Row, parts: frozenset[str]) -> None:
-        if row.reason == "todo" and row.check.part.split(".")[-1] in row.message:
-            return  # its own part is not written yet; no other part can change that
-        if trees[parts] is None:
-            row.status, row.message = "not_attempted", f"because {_names(parts)} does not pass yet"
-            _name(row, [])
-            return
-        judgement = grader.judge(row.check, trees[parts])
-        if judgement.share > 0:
-            _settle(row, judgement)
-            row.message = f"judged with the given {_names(parts)} in place of yours"
-        elif judgement.reason == row.reason == "todo":
-            row.message = judgement.message
-        else:
-            _settle(row, judgement)
-            row.message += f"\n(judged with the given {_names(parts)} in place of yours)"
+        def retry(row: Row, needed=needed) -> None:
+            parts = needed[row.id]
+            if trees[parts] is None:
+                row.status, row.message = "not_attempted", f"because {_names(parts)} does not pass yet"
+                _name(row, [])
+                return
+            _settle(row, grader.judge(row.check, trees[parts]))
+            row.given = tuple(sorted(parts))
 
-    for row, parts in again:
-        retry(row, parts)
+        _each([row for row in failed if needed.get(row.id)], retry, grader.run, jobs, lambda row: None)
+        if any(_is_wrong(row) for row in failed):
+            wrong.add(part.name)
+
+
+def _is_wrong(row: Row) -> bool:
+    """Whether this check speaks against its part; a slow part still serves others."""
+    return row.status in ("failed", "not_attempted") and row.reason not in ("pace", "growth")
+
+
+def _is_unwritten(row: Row) -> bool:
+    """Whether the part itself is not written yet, so that no other part can change that."""
+    return row.reason == "todo" and row.check.part.rpartition(".")[2] in row.message
 
 
 def substitute(tree: Tree, parts: frozenset[str], run: Run, into: Path) -> Tree | None:

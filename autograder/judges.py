@@ -35,7 +35,7 @@ class Judge:
 
     def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Departure | None:
         """The first departure: keys, then type, dtype and shape, then finite, then values, then overwritten inputs."""
-        for path, expected in golden.leaves.items():
+        for path in golden.leaves:
             if path not in seen:
                 return Departure(path, "missing", f"{path} is missing; {_have(seen)}")
         for path in seen:
@@ -103,8 +103,12 @@ class KeepsPace(Judge):
     def judge_ratio(self, ratio: float) -> Departure | None:
         if ratio <= self.full:
             return None
-        return Departure("time", "pace", f"{ratio:.2f} times the baseline's CPU time; full points up to {self.full:.2f}, "
-                                         f"none from {self.none:.2f} (median of {self.repeats})")
+        return Departure(
+            "time",
+            "pace",
+            f"{ratio:.2f} times the baseline's CPU time; full points up to {self.full:.2f}, "
+            f"none from {self.none:.2f} (median of {self.repeats})",
+        )
 
 
 class FitsInMemory(Judge):
@@ -123,8 +127,12 @@ class FitsInMemory(Judge):
         grown = large - small
         if grown <= self.growth:
             return None
-        return Departure("memory", "growth", f"memory grew by {grown / 2**20:.1f} MiB from the small size to the large one; "
-                                             f"{self.growth / 2**20:.1f} MiB are enough")
+        return Departure(
+            "memory",
+            "growth",
+            f"memory grew by {grown / 2**20:.1f} MiB from the small size to the large one; "
+            f"{self.growth / 2**20:.1f} MiB are enough",
+        )
 
 
 matches_reference = MatchesReference()
@@ -136,13 +144,19 @@ fits_in_memory = FitsInMemory
 def _structure(path: str, seen: Leaf, expected: Leaf) -> Departure | None:
     if seen is None and expected is not None:
         if _is_gradient(path):
-            return Departure(path, "no gradient", f"no gradient reaches {_short(path)}: the output does not depend on it any more. "
-                                                  "Was it detached, or left out?")
+            return Departure(
+                path,
+                "no gradient",
+                f"no gradient reaches {_short(path)}: the output does not depend on it any more. Was it detached, or left out?",
+            )
         return Departure(path, "none", f"{path} is None, expected {_type(expected)}. Is a return missing?")
     if expected is None:
         return None if seen is None else Departure(path, "type", f"{path} should be None, got {_type(seen)}")
-    if isinstance(seen, Alien) or isinstance(seen, Array) != isinstance(expected, Array) or (
-            not isinstance(seen, Array) and type(seen) is not type(expected)):
+    if (
+        isinstance(seen, Alien)
+        or isinstance(seen, Array) != isinstance(expected, Array)
+        or (not isinstance(seen, Array) and type(seen) is not type(expected))
+    ):
         return Departure(path, "type", f"{path} is {_type(seen)}, expected {_type(expected)}")
     if isinstance(expected, Array):
         if seen.shape != expected.shape:
@@ -167,7 +181,7 @@ def _values(path: str, seen: Leaf, expected: Expected, factor: float) -> Departu
         same = (mine == theirs) | (np.isnan(mine) & np.isnan(theirs))
         with np.errstate(invalid="ignore"):
             off = ~same & ~(np.abs(mine - theirs) <= expected.tolerance * factor)
-        show = lambda x: f"{x:.4g}"  # noqa: E731
+        show = lambda x: f"{x:.4g}"
     if not off.any():
         return None
     first = tuple(int(i) for i in np.argwhere(off)[0]) if off.ndim else ()
@@ -190,7 +204,7 @@ def _nonfinite(path: str, mine: np.ndarray, bad: np.ndarray, theirs: np.ndarray)
 
 
 def _region(off: np.ndarray) -> str:
-    """", all at time-like index 3 and 4 of axis 2" where one axis tells wrong from right; nothing otherwise."""
+    """ ", all at time-like index 3 and 4 of axis 2" where one axis tells wrong from right; nothing otherwise."""
     for axis in range(off.ndim):
         hit = np.unique(np.argwhere(off)[:, axis])
         if len(hit) < off.shape[axis] and len(hit) <= 4:

@@ -67,12 +67,16 @@ def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
         values, _ = numbers(seen[leaf])
         scale = 1 / (1 - p)
         if (np.abs(values - scale) > 1e-4).sum() + (values == 0).sum() > values.size or not (
-                (values == 0) | (np.abs(values - scale) < 1e-4)).all():
+            (values == 0) | (np.abs(values - scale) < 1e-4)
+        ).all():
             return f"every value of {leaf} should be 0 or {scale:.3g}"
         share, z = float((values != 0).mean()), _two_sided(false_alarms)
         spread = z * math.sqrt(p * (1 - p) / values.size)
-        return None if abs(share - (1 - p)) <= spread else (
-            f"{share:.3f} of {leaf} survives; with dropout {p} it should be {1 - p:.3f} ± {spread:.3f}")
+        return (
+            None
+            if abs(share - (1 - p)) <= spread
+            else (f"{share:.3f} of {leaf} survives; with dropout {p} it should be {1 - p:.3f} ± {spread:.3f}")
+        )
 
     return holds
 

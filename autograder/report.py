@@ -27,6 +27,7 @@ class Row:
     hint: str = ""
     misconception: str | None = None
     candidates: list = field(default_factory=list)  # hints that fit this check alone
+    given: tuple[str, ...] = ()  # parts of the student's that a given one stood in for
     output: str = ""
     seconds: float = 0.0
 
@@ -80,14 +81,38 @@ class Report:
         """The JSON report; its schema is schema/report.schema.json."""
         manifest = [row.id for row in self.rows]
         return {
-            "schema": 1, "grader_version": __version__, "assignment": self.assignment.id, "score": self.score,
-            "max_score": self.max_score, "not_graded_here": self.not_graded_here, "isolation_level": self.isolation_level,
-            "environment": self.environment, "manifest": manifest, "manifest_sha256": manifest_hash(manifest),
-            "interrupted": self.interrupted, "notes": list(self.notes), "seconds": round(self.seconds, 3),
-            "checks": [{"id": r.id, "number": r.number, "part": r.check.part, "title": r.check.title, "status": r.status,
-                        "points": round(r.points, 4), "max_points": round(r.max_points, 4), "reason": r.reason,
-                        "message": r.message, "hint": r.hint, "misconception": r.misconception,
-                        "seconds": round(r.seconds, 3)} for r in self.rows]}
+            "schema": 1,
+            "grader_version": __version__,
+            "assignment": self.assignment.id,
+            "score": self.score,
+            "max_score": self.max_score,
+            "not_graded_here": self.not_graded_here,
+            "isolation_level": self.isolation_level,
+            "environment": self.environment,
+            "manifest": manifest,
+            "manifest_sha256": manifest_hash(manifest),
+            "interrupted": self.interrupted,
+            "notes": list(self.notes),
+            "seconds": round(self.seconds, 3),
+            "checks": [
+                {
+                    "id": r.id,
+                    "number": r.number,
+                    "part": r.check.part,
+                    "title": r.check.title,
+                    "status": r.status,
+                    "points": round(r.points, 4),
+                    "max_points": round(r.max_points, 4),
+                    "reason": r.reason,
+                    "message": r.message,
+                    "hint": r.hint,
+                    "misconception": r.misconception,
+                    "given": list(r.given),
+                    "seconds": round(r.seconds, 3),
+                }
+                for r in self.rows
+            ],
+        }
 
 
 def manifest_hash(ids: list[str]) -> str:
@@ -111,5 +136,9 @@ def environment() -> dict[str, str]:
     """Versions that a regrade may want to know, without importing any of them."""
     from importlib.metadata import version
 
-    return {"python": platform.python_version(), "system": f"{platform.system()} {platform.machine()}",
-            **{name: version(name) for name in ("torch", "numpy", "pytest")}, "graded_at": time.strftime("%Y-%m-%dT%H:%M:%S%z")}
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: version(name) for name in ("torch", "numpy", "pytest")},
+        "graded_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

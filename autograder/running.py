@@ -77,14 +77,22 @@ class Run:
     def _request(self, check: Check, tree: Tree, baseline: bool = False) -> dict:
         probe = check.judge.probe if baseline else None
         return {
-            "source": check.path.read_text(encoding="utf-8"), "path": str(check.path),
-            "name": probe.__name__ if probe else check.name, "probe": probe is not None,
-            "tree": str(tree.path), "folder": str(tree.folder), "scratch": str(self.scratch),
+            "source": check.path.read_text(encoding="utf-8"),
+            "path": str(check.path),
+            "name": probe.__name__ if probe else check.name,
+            "probe": probe is not None,
+            "tree": str(tree.path),
+            "folder": str(tree.folder),
+            "scratch": str(self.scratch),
             "solution": f"given.{self.assignment.package}" if baseline else self.assignment.package,
-            "seed": (check.seed + self.seed) & 0xFFFFFFFF, "exact": self.exact, "device": check.device or self.device,
-            "mode": check.judge.mode, "seconds": self._seconds(check),
+            "seed": (check.seed + self.seed) & 0xFFFFFFFF,
+            "exact": self.exact,
+            "device": check.device or self.device,
+            "mode": check.judge.mode,
+            "seconds": self._seconds(check),
             "memory_mb": 0 if "cuda" in (check.device, self.device) else check.limits.get("memory_mb", self.assignment.memory_mb),
-            "forbidden": [] if baseline or check.judge.mode == "pace" else list(self.assignment.forbidden)}
+            "forbidden": [] if baseline or check.judge.mode == "pace" else list(self.assignment.forbidden),
+        }
 
 
 def _rounds(check: Check) -> int:

@@ -6,6 +6,7 @@ and what it has left; when a worker has ended, its exit status and resource usag
 every control socket closes, and with them every worker.
 """
 
+import contextlib
 import gc
 import importlib
 import json
@@ -26,8 +27,14 @@ def main(fd: int) -> None:
     from autograder import worker  # imports torch
 
     sys.meta_path[:] = [f for f in sys.meta_path if "editable" not in getattr(f, "__module__", "") + type(f).__module__]
-    for name in ["jaxtyping", "safetensors.torch", "gradescope_utils.autograder_utils.decorators", "autograder.judges",
-                 "autograder.properties", *preload]:
+    for name in [
+        "jaxtyping",
+        "safetensors.torch",
+        "gradescope_utils.autograder_utils.decorators",
+        "autograder.judges",
+        "autograder.properties",
+        *preload,
+    ]:
         importlib.import_module(name)
     parent = socket.socket(fileno=fd)
     wake_r, wake_w = socket.socketpair()
@@ -89,18 +96,16 @@ def _reap(workers: dict, selector) -> None:
         control = workers.pop(pid)
         if control.fileno() in selector.get_map():
             selector.unregister(control)
-        try:
-            control.sendall(json.dumps({"status": status, "cpu": usage.ru_utime + usage.ru_stime, "peak_kb": usage.ru_maxrss}).encode())
-        except OSError:
-            pass  # the parent has lost interest
+        with contextlib.suppress(OSError):  # the parent may have lost interest
+            control.sendall(
+                json.dumps({"status": status, "cpu": usage.ru_utime + usage.ru_stime, "peak_kb": usage.ru_maxrss}).encode()
+            )
         control.close()
 
 
 def _kill(pid: int) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass
 
 
 if __name__ == "__main__":

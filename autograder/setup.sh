@@ -68,7 +68,9 @@ project = tomllib.load(open("pyproject.toml", "rb"))["project"]
 print("\n".join(project["dependencies"] + project["optional-dependencies"].get(sys.argv[1], [])))
 PYTHON
 pip install -c constraints.txt -r "$venv/requirements.txt"
-# An editable install in one line a folder: what lies here is what is imported, packages that come later included.
-printf '%s\n' "$PWD" "$PWD/assignments" "$PWD/datasets" > "$site/course.pth"
+# The root itself is no import folder: `datasets` and `reference` must not become modules. So pip makes the packages
+# importable by name, and the path file those that come later in the term.
+pip install --no-deps --no-build-isolation -e .
+printf '%s\n' "$PWD/assignments" "$PWD/datasets" > "$site/course.pth"
 touch "$venv/.done"
 say "done in $((SECONDS - started)) s"

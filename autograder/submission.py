@@ -14,8 +14,20 @@ from autograder.assignment import ASSIGNMENTS, Assignment
 from autograder.errors import BadInput
 
 MAX_FILE_BYTES = 1 << 20
-_SILENT = {"README.md", "assignment.toml", "tests", "explore.py", "explore.ipynb", "demo.py", "__init__.py", "__pycache__",
-           "misconceptions.py", "alternates.py", "hidden", ".DS_Store"}
+_SILENT = {
+    "README.md",
+    "assignment.toml",
+    "tests",
+    "explore.py",
+    "explore.ipynb",
+    "demo.py",
+    "__init__.py",
+    "__pycache__",
+    "misconceptions.py",
+    "alternates.py",
+    "hidden",
+    ".DS_Store",
+}
 
 
 @dataclass(frozen=True)
@@ -81,5 +93,7 @@ def _copy(source: Path, target: Path) -> str | None:
 
 
 def _placeholder(sentence: str) -> str:
-    return (f'"""Stands in for a file that could not be copied."""\n\n\ndef __getattr__(name):\n'
-            f"    if name.startswith('__'):\n        raise AttributeError(name)\n    raise FileNotFoundError({sentence!r})\n")
+    return (
+        f'"""Stands in for a file that could not be copied."""\n\n\ndef __getattr__(name):\n'
+        f"    if name.startswith('__'):\n        raise AttributeError(name)\n    raise FileNotFoundError({sentence!r})\n"
+    )

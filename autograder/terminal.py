@@ -11,8 +11,14 @@ from rich.text import Text
 
 from autograder.report import Report, Row
 
-SIGNS = {"passed": ("✓", "green"), "partial": ("◐", "yellow"), "failed": ("✗", "red"), "not_attempted": ("–", "yellow"),
-         "not_graded_here": ("○", "dim"), "grader_fault": ("?", "magenta")}
+SIGNS = {
+    "passed": ("✓", "green"),
+    "partial": ("◐", "yellow"),
+    "failed": ("✗", "red"),
+    "not_attempted": ("–", "yellow"),
+    "not_graded_here": ("○", "dim"),
+    "grader_fault": ("?", "magenta"),
+}
 MAX_LINES = 14
 
 
@@ -33,33 +39,40 @@ def show(report: Report, console: Console, verbose: bool = False) -> None:
         _line(console, f"{sign} {part.number:>2}  {part.name}", part.title, earned, full, style)
         if sign == "·":
             continue
+        if given := sorted({name for row in rows for name in row.given}):
+            console.print(
+                Padding(Text(f"judged with the given {' and '.join(given)} in place of yours", "dim"), (0, 0, 0, 5), expand=False)
+            )
+        named: set[str] = set()
         for row in rows:
-            if row.status == "passed" and not (verbose or "given" in row.message):
-                continue
-            _row(console, row, assignment.package)
+            if (row.status != "passed" or verbose) and (row.status != "not_graded_here" or row.max_points):
+                _row(console, row, assignment.package, again=row.misconception in named)
+                named |= {row.misconception} - {None}
     _closing(report, console)
 
 
-def _row(console: Console, row: Row, package: str) -> None:
+def _row(console: Console, row: Row, package: str, again: bool) -> None:
+    """One check. again: its mistake has just been explained."""
     sign, style = SIGNS[row.status]
-    if "below the optimum" in row.message:
-        sign = "!"
     text = {"not_graded_here": f"not graded here, {row.message}", "not_attempted": f"not attempted, {row.message}"}.get(
-        row.status, row.check.title)
+        row.status, row.check.title
+    )
     _line(console, f"   {sign} {row.number}", text, row.points if row.max_points else None, row.max_points, style)
-    body = []
+    lines: list[tuple[str, str]] = []
     if row.status == "grader_fault":
-        body = ["fault of the grader, not of your code; it costs you nothing. Please report: " + row.message]
-    elif row.status in ("failed", "partial") or (row.status == "passed" and row.message):
-        body = row.message.splitlines()[:MAX_LINES]
-    for line in body:
-        console.print(Padding(Text(_plain(line)), (0, 0, 0, 8), expand=False))
-    if row.hint:
-        console.print(Padding(Text(_plain(row.hint), "bold"), (0, 0, 0, 8), expand=False))
-    if row.status == "failed" and not row.check.hidden and row.reason not in ("todo", "form"):
-        if row.output.strip():
-            console.print(Padding(Text("It printed: " + _plain(" ⏎ ".join(row.output.strip().splitlines()[-3:]))[-400:], "dim"), (0, 0, 0, 8), expand=False))
-        console.print(Padding(Text(f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"), (0, 0, 0, 8), expand=False))
+        lines = [("fault of the grader, not of your code; it costs you nothing. Please report: " + row.message, "")]
+    elif again:
+        lines = [("Looks like the same mistake.", "bold")]
+    elif row.status in ("failed", "partial"):
+        lines = [(line, "") for line in row.message.splitlines()[:MAX_LINES]]
+        if row.hint:
+            lines.append((row.hint, "bold"))
+        if not row.check.hidden and row.reason not in ("todo", "form"):
+            if row.output.strip():
+                lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
+            lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))
+    for line, style in lines:
+        console.print(Padding(Text(_plain(line), style), (0, 0, 0, 8), expand=False))
 
 
 def _line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
@@ -68,11 +81,13 @@ def _line(console: Console, left: str, text: str, earned: float | None, full: fl
     width = min(console.width, 110)
     head = Text(f" {left}  ", style if style != "dim" else "")
     room = max(20, width - head.cell_len - 10)
-    lines = Text(_plain(text)).wrap(console, room)
-    for i, line in enumerate(lines):
-        first = head if i == 0 else Text(" " * head.cell_len)
+    for i, line in enumerate(Text(_plain(text)).wrap(console, room)):
         line.truncate(room, pad=True)
-        console.print(Text.assemble(first, line, f"{points:>9}" if i == 0 else ""), no_wrap=True, overflow="crop")
+        console.print(
+            Text.assemble(head if i == 0 else " " * head.cell_len, line, f"{points:>9}" if i == 0 else ""),
+            no_wrap=True,
+            overflow="crop",
+        )
 
 
 def _closing(report: Report, console: Console) -> None:
@@ -81,10 +96,15 @@ def _closing(report: Report, console: Console) -> None:
     if report.interrupted:
         total.append("   interrupted: the report is incomplete", "yellow")
     console.print(total)
-    if missing := [r for r in report.rows if r.status == "not_graded_here" and r.max_points == 0]:
-        console.print(Text(f" ○ {len(missing)} extra checks are not graded here, {missing[0].message} and the like; they carry no points", "dim"))
+    if missing := [r for r in report.rows if r.status == "not_graded_here"]:
+        wants = " or ".join(sorted({r.check.device.upper() for r in missing if r.check.device}))
+        console.print(
+            Text(f" ○ {len(missing)} extra checks need a {wants} device and are not graded here; they carry no points", "dim")
+        )
     if report.faults:
-        console.print(Text(f" ? {len(report.faults)} checks met a fault of the grader; their points are granted for now", "magenta"))
+        console.print(
+            Text(f" ? {len(report.faults)} checks met a fault of the grader; their points are granted for now", "magenta")
+        )
     for line in next_step(report):
         console.print(Text(line))
 
@@ -99,17 +119,18 @@ def next_step(report: Report) -> list[str]:
     row = open_rows[0]
     package, command = report.assignment.package, f"make grade A={report.assignment.id}"
     if row.reason != "todo":
-        return [f" Next: mend {row.check.part} (check {row.number}); the handout is assignments/{package}/README.md, section {row.check.part.split('.')[0]}.",
-                f" Quick: {command} ONLY={row.check.name}"]
+        return [
+            f" Next: mend {row.check.part} (check {row.number}); the handout is assignments/{package}/README.md, section {row.check.part.split('.')[0]}.",
+            f" Quick: {command} ONLY={row.check.name}",
+        ]
     if row.check.part == "by_hand":
         return [f" Next: the sums in assignments/{package}/by_hand.toml."]
     module, _, name = row.check.part.partition(".")
     step = re.search(r"\(handout: ([^)]*)\)", row.message)
     todo = sum(1 for part, rows in report.by_part() if rows and all(r.reason == "todo" for r in rows if r.max_points))
     welcome = [f" {todo} parts are yours to write. Start small:"] if todo > 1 and report.score == 0 else []
-    return welcome + [f" Next: open assignments/{package}/{module}.py and write {name}"
-                      + (f" (handout assignments/{package}/README.md: {step[1]})." if step else "."),
-                      f" Then: {command} ONLY={name}"]
+    place = f" (handout assignments/{package}/README.md: {step[1]})." if step else "."
+    return [*welcome, f" Next: open assignments/{package}/{module}.py and write {name}{place}", f" Then: {command} ONLY={name}"]
 
 
 def _summary(report: Report) -> str:

@@ -34,7 +34,7 @@ class Trap(TorchFunctionMode):
 
 
 def _caller(folder: str) -> str | None:
-    """"file.py:12" of the nearest frame outside torch, if it is the student's; text from eval has no file of its own."""
+    """ "file.py:12" of the nearest frame outside torch, if it is the student's; text from eval has no file of its own."""
     frame = sys._getframe(2)
     while frame:
         path = frame.f_code.co_filename

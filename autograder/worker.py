@@ -60,7 +60,7 @@ def main(request_fd: int, result_fd: int) -> None:
     torch.set_num_threads(request.get("threads", 1))
     solution = Solution(request["solution"], request["folder"])
     trap = Trap(request["forbidden"], request["folder"])
-    send = lambda status, value: write_frame(result_fd, status + pack(value))  # noqa: E731
+    send = lambda status, value: write_frame(result_fd, status + pack(value))
     try:
         check, draw = prepare(request)
         with trap if request["forbidden"] else contextlib.nullcontext():
@@ -120,8 +120,11 @@ def shrunk(leaf):
 
 def describe(error: BaseException, folder: str, caught: str | None) -> dict:
     """Type, message and the student's own frames of an exception; no frame of the grader or of a check leaves."""
-    frames = [f"{Path(f.filename).name}:{f.lineno} in {f.name}: {(f.line or '').strip()[:160]}"
-              for f in traceback.extract_tb(error.__traceback__) if f.filename.startswith(folder)]
+    frames = [
+        f"{Path(f.filename).name}:{f.lineno} in {f.name}: {(f.line or '').strip()[:160]}"
+        for f in traceback.extract_tb(error.__traceback__)
+        if f.filename.startswith(folder)
+    ]
     kind = type(error).__name__
     if caught:
         kind = "ForbiddenCall"
@@ -129,8 +132,12 @@ def describe(error: BaseException, folder: str, caught: str | None) -> dict:
         kind = "MemoryError"
     elif isinstance(error, SyntaxError) and (error.filename or "").startswith(folder):
         frames.append(f"{Path(error.filename).name}:{error.lineno}: {(error.text or '').strip()[:160]}")
-    return {"type": kind, "message": (caught or _text(error))[:2000], "frames": frames[-6:],
-            "module": getattr(error, "name", None) if isinstance(error, ImportError) else None}
+    return {
+        "type": kind,
+        "message": (caught or _text(error))[:2000],
+        "frames": frames[-6:],
+        "module": getattr(error, "name", None) if isinstance(error, ImportError) else None,
+    }
 
 
 def _text(error: BaseException) -> str:

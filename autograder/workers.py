@@ -14,8 +14,9 @@ import sys
 import tempfile
 import threading
 import time
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from autograder.errors import GraderFault
 from autograder.observation import MAX_BYTES, MalformedObservation, Observation, unpack
@@ -23,7 +24,6 @@ from autograder.wire import write_frame
 
 KEPT_OUTPUT = 16 << 10
 START_SECONDS = 120  # a first import of torch from a cold, slow disk
-
 
 
 class Interrupted(Exception):
@@ -70,14 +70,19 @@ class Server:
 
     def _start(self) -> None:
         self._socket, theirs = socket.socketpair()
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the server)
         environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")}
         environment |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-I", "-m", "autograder.server", str(theirs.fileno()), json.dumps(self._preload)],
-                pass_fds=[theirs.fileno()], env=environment, stdin=subprocess.DEVNULL, stdout=self._errors,
-                stderr=self._errors, start_new_session=True)
+                pass_fds=[theirs.fileno()],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._errors,
+                stderr=self._errors,
+                start_new_session=True,
+            )
         self._ready = False
 
     def __enter__(self) -> "Server":
@@ -146,10 +151,8 @@ class Worker:
         for fd, buffer in ((self._output, self._text), (self._result, self._data), (mine.fileno(), self._exit)):
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ, buffer)
-        try:
+        with suppress(BrokenPipeError):  # it may have died already; what is left to read tells
             write_frame(self._request, json.dumps(request).encode())
-        except BrokenPipeError:
-            pass  # it died already; what is left to read tells
 
     def __enter__(self) -> "Worker":
         return self
@@ -167,10 +170,8 @@ class Worker:
     def step(self, seconds: float) -> Step | Outcome:
         """One step of a stepwise check: a Step, or the Outcome that ends the run (kind "observed": no further step)."""
         _reset_peak(self.pid)
-        try:
+        with suppress(BrokenPipeError):
             os.write(self._request, b".")
-        except BrokenPipeError:
-            pass
         self._pump(seconds, until=lambda: self._frame() is not None or self._ended)
         frame = self._frame()
         if frame is None or frame[:1] != b"S":
@@ -228,8 +229,11 @@ class Worker:
         if b"{" in self._exit and ended:
             usage = json.loads(self._exit[self._exit.index(b"{") :])
             out.cpu_seconds, out.peak_kb = usage["cpu"], usage["peak_kb"]
-            out.error = {"signal": os.WTERMSIG(usage["status"])} if os.WIFSIGNALED(usage["status"]) else {
-                "exit": os.waitstatus_to_exitcode(usage["status"])}
+            out.error = (
+                {"signal": os.WTERMSIG(usage["status"])}
+                if os.WIFSIGNALED(usage["status"])
+                else {"exit": os.waitstatus_to_exitcode(usage["status"])}
+            )
         if len(self._data) > MAX_BYTES:
             out.kind = "flooded"
         elif not ended:
@@ -262,8 +266,7 @@ def _seen(value: Observation) -> Observation:
 
 def _error(value: Observation) -> dict:
     frames = [str(v) for k, v in value.items() if k.startswith("frames[")]
-    return {"type": str(value.get("type")), "message": str(value.get("message")), "frames": frames,
-            "module": value.get("module")}
+    return {"type": str(value.get("type")), "message": str(value.get("message")), "frames": frames, "module": value.get("module")}
 
 
 def _readable(text: bytearray) -> str:
@@ -282,17 +285,14 @@ def _cpu_seconds(pid: int) -> float:
 
 
 def _reset_peak(pid: int) -> None:
-    try:
-        with open(f"/proc/{pid}/clear_refs", "w") as file:
-            file.write("5")  # VmHWM starts again from what is resident now
-    except OSError:
-        pass
+    with suppress(OSError):
+        Path(f"/proc/{pid}/clear_refs").write_text("5")  # VmHWM starts again from what is resident now
 
 
 def _peak_bytes(pid: int) -> int:
     """Peak resident memory since the last reset; 0 where there is no /proc."""
     try:
-        with open(f"/proc/{pid}/status") as file:
-            return next(int(line.split()[1]) << 10 for line in file if line.startswith("VmHWM"))
+        status = Path(f"/proc/{pid}/status").read_text().splitlines()
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmHWM"))
     except (OSError, StopIteration):
         return 0

@@ -6,8 +6,13 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Regenerate stubs and golden values, and measure how good the grader is.")
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    help="Regenerate stubs and golden values, and measure how good the grader is.",
+)
 Name = Annotated[str, typer.Argument(help="a01, or nothing for all", show_default=False)]
 
 
@@ -41,12 +46,15 @@ def verify(
     extra: Annotated[Path | None, typer.Option(help="Folder with misconceptions.py, alternates.py, submissions/NAME/.")] = None,
     seeds: Annotated[int, typer.Option(help="Grade reference and alternates anew under this many seeds.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.")] = None,
-    quick: Annotated[bool, typer.Option("--quick", help="Without mutants, and misconceptions on the checks of their module alone.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Without mutants, and misconceptions on the checks of their module alone.")
+    ] = False,
 ) -> None:
     """Measure the grader: reference and alternates 100, stubs 0, misconceptions and mutants rejected and named."""
     import json
 
-    from tools.verify import page, verify as measure
+    from tools.verify import page
+    from tools.verify import verify as measure
 
     results = {}
     for one in _assignments(assignment):
@@ -63,6 +71,15 @@ def bench(name: Annotated[str, typer.Argument(help="One benchmark, or nothing fo
     from tools.bench import run
 
     run(name)
+
+
+@app.command()
+def picture() -> None:
+    """Draw the report that the README shows."""
+    from autograder.assignment import ROOT
+    from tools.picture import draw
+
+    typer.echo(f"wrote {draw(ROOT / 'docs' / 'report.svg').relative_to(ROOT)}")
 
 
 def _assignments(name: str) -> list:

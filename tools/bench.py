@@ -67,7 +67,12 @@ def only() -> None:
 
 def help_text() -> None:
     """What comes before anything heavy is imported."""
-    _line("python -m autograder --help, wall", [_time([sys.executable, "-m", "autograder", "--help"])[0] for _ in range(REPEATS)], "s", 0.3)
+    _line(
+        "python -m autograder --help, wall",
+        [_time([sys.executable, "-m", "autograder", "--help"])[0] for _ in range(REPEATS)],
+        "s",
+        0.3,
+    )
 
 
 _IMPORT = [sys.executable, "-c", "import torch"]

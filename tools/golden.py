@@ -130,8 +130,11 @@ def departure(seen: Observation, golden: Golden) -> float:
 
     Leaves of low precision are left out, because sound orders of rounding lie as far apart there as wrong ones.
     """
-    distances = [gap(seen[path], e.value) / e.tolerance for path, e in golden.leaves.items()
-                 if not e.random and e.tolerance and _is_precise(e.value) and path in seen and is_float(seen[path])]
+    distances = [
+        gap(seen[path], e.value) / e.tolerance
+        for path, e in golden.leaves.items()
+        if not e.random and e.tolerance and _is_precise(e.value) and path in seen and is_float(seen[path])
+    ]
     worst = max(distances, default=0.0)
     return worst if worst > 1 else float("inf")
 
@@ -169,4 +172,3 @@ def golden(assignment: Assignment) -> list[Path]:
     hints = {c.name: {"text": " ".join(c.doc.split()), "section": c.module, "pitfall": c.pitfall, "ask": c.ask} for c in mistakes}
     hints_path(assignment).write_text(json.dumps(hints, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return [*written, hints_path(assignment)]
-

@@ -15,7 +15,7 @@ _BEGIN = re.compile(r"([ \t]*)# BEGIN SOLUTION(?:[ \t]+(\S+))?\s*$")
 _END = re.compile(r"[ \t]*# END SOLUTION\s*$")
 _STEP = re.compile(r"\(handout: [^)]*\)")
 _NO_STUB = {"misconceptions.py", "alternates.py"}
-_WIDTH = 120
+_WIDTH = 130
 
 
 def make_stub(source: str, package: str, filename: str) -> str:

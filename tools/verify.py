@@ -35,8 +35,11 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
         started = time.monotonic()
         with PeakMemory(os.getpid()) as memory:
             report = _grade(shop, shop.reference, checks)
-        result["reference"] = {"score": report.score, "seconds": round(time.monotonic() - started, 1),
-                               "peak_pss_mb": round(memory.peak / 2**20)}
+        result["reference"] = {
+            "score": report.score,
+            "seconds": round(time.monotonic() - started, 1),
+            "peak_pss_mb": round(memory.peak / 2**20),
+        }
         _expect(report, 100, "the reference", say)
         stubs = _grade(shop, working_copy(assignment.folder, assignment, shop.scratch / "stubs"), checks)
         result["stubs"] = stubs.score
@@ -51,7 +54,8 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
             say(f"{len(result['alternates'])} alternates, at least 3 are asked for")
         result["misconceptions"] = [
             _misconception(case, shop, [c for c in checks if c.module == case.module] if quick else checks, say)
-            for case in shop.cases("misconceptions")]
+            for case in shop.cases("misconceptions")
+        ]
         if len(result["misconceptions"]) < 12:
             say(f"{len(result['misconceptions'])} misconceptions, at least 12 are asked for")
         result["noise"] = _noise(shop, checks, result["misconceptions"], say)
@@ -73,7 +77,9 @@ def _grade(shop: Workshop, tree: Tree, checks: list[Check]) -> Report:
 
 def _expect(report: Report, points: float, who: str, say) -> None:
     if report.score != points:
-        lost = [f"{r.id} ({r.message.splitlines()[0] if r.message else r.status})" for r in report.rows if r.points < r.max_points]
+        lost = [
+            f"{r.id} ({r.message.splitlines()[0] if r.message else r.status})" for r in report.rows if r.points < r.max_points
+        ]
         say(f"{who} gets {report.score} of {points}: {lost}")
     for row in report.faults:
         say(f"{who}: fault in {row.id}: {row.message}")
@@ -85,14 +91,24 @@ def _misconception(case, shop: Workshop, checks: list[Check], say) -> dict:
     own = [row for row in lost if row.check.module == case.module]
     named = [row for row in own if row.misconception == case.name]
     elsewhere = sum(row.max_points - row.points for row in lost if row not in own)
-    entry = {"target": case.target, "name": case.name, "score": report.score, "killed_by": [r.id for r in own],
-             "named_by": [r.id for r in named], "elsewhere": round(elsewhere, 2)}
+    entry = {
+        "target": case.target,
+        "name": case.name,
+        "score": report.score,
+        "killed_by": [r.id for r in own],
+        "named_by": [r.id for r in named],
+        "elsewhere": round(elsewhere, 2),
+    }
     if not own:
         say(f"misconception {case.name} passes every check of its own module (score {report.score})")
     elif not any(not r.check.hidden for r in named):
-        say(f"misconception {case.name} is rejected but not named; shown instead: {sorted({r.misconception for r in own if r.misconception})}")
+        say(
+            f"misconception {case.name} is rejected but not named; shown instead: {sorted({r.misconception for r in own if r.misconception})}"
+        )
     if elsewhere > ELSEWHERE * shop.assignment.points:
-        say(f"misconception {case.name} costs {elsewhere:.1f} points outside its own checks: {[r.id for r in lost if r not in own]}")
+        say(
+            f"misconception {case.name} costs {elsewhere:.1f} points outside its own checks: {[r.id for r in lost if r not in own]}"
+        )
     return entry
 
 
@@ -102,18 +118,30 @@ def _noise(shop: Workshop, checks: list[Check], mistakes: list[dict], say) -> li
     rows = []
     for check in checks:
         golden = grader.golden(check)
-        leaves = [e for e in golden.leaves.values() if is_float(e.value) and not e.random
-                  and getattr(e.value, "dtype", "float") in ("float32", "float64", "float")]
+        leaves = [
+            e
+            for e in golden.leaves.values()
+            if is_float(e.value) and not e.random and getattr(e.value, "dtype", "float") in ("float32", "float64", "float")
+        ]
         ratios = [e.noise / e.tolerance for e in leaves if e.tolerance]
         near = [s.distance for s in golden.sketches if module.get(s.case) == check.module]
         worst = max(leaves, key=lambda e: e.noise / e.tolerance if e.tolerance else 0, default=None)
-        rows.append({"check": check.id, "noise": worst.noise if worst else 0.0, "tolerance": worst.tolerance if worst else 0.0,
-                     "nearest": min(near, default=None), "wrong": len(near)})
+        rows.append(
+            {
+                "check": check.id,
+                "noise": worst.noise if worst else 0.0,
+                "tolerance": worst.tolerance if worst else 0.0,
+                "nearest": min(near, default=None),
+                "wrong": len(near),
+            }
+        )
         if max(ratios, default=0) > 0.1:
             say(f"{check.id}: noise is {max(ratios):.2f} of the tolerance; at most 0.1 is sound")
         if near and min(near) < 10:
             close = min((s for s in golden.sketches if module.get(s.case) == check.module), key=lambda s: s.distance)
-            say(f"{check.id}: misconception {close.case} lies only {close.distance:.1f} tolerances away; choose inputs that separate")
+            say(
+                f"{check.id}: misconception {close.case} lies only {close.distance:.1f} tolerances away; choose inputs that separate"
+            )
     return rows
 
 
@@ -155,8 +183,14 @@ def _mutants(shop: Workshop, checks: list[Check], say) -> dict:
     share = (counted - len(alive)) / counted if counted else 1.0
     if share < 0.95:
         say(f"only {share:.1%} of the mutants die")
-    return {"sites": len(pool), "tried": len(sample), "equivalent": [f"{s}   because {reviewed[_key(s)]}" for s in equivalent],
-            "killed": counted - len(alive), "share": round(share, 4), "survivors": alive}
+    return {
+        "sites": len(pool),
+        "tried": len(sample),
+        "equivalent": [f"{s}   because {reviewed[_key(s)]}" for s in equivalent],
+        "killed": counted - len(alive),
+        "share": round(share, 4),
+        "survivors": alive,
+    }
 
 
 def _key(line: str) -> str:
@@ -183,7 +217,9 @@ def _seeds(shop: Workshop, checks: list[Check], seeds: int, say) -> dict:
         grader = Grader(seeded.run)
         grader.golden = lambda check, goldens=goldens: goldens[check.id]
         name, tree = trees[seed % len(trees)]
-        flaky += [f"seed {seed}, {name}: {c.id}: {j.message.splitlines()[0]}" for c in plain if (j := grader.judge(c, tree)).share < 1]
+        flaky += [
+            f"seed {seed}, {name}: {c.id}: {j.message.splitlines()[0]}" for c in plain if (j := grader.judge(c, tree)).share < 1
+        ]
     for line in flaky:
         say(f"flaky: {line}")
     return {"grades": seeds, "flaky": flaky}
@@ -201,7 +237,9 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
     found = []
     for kind, low, high in (("misconceptions", 0.0, 99.99), ("alternates", 100.0, 100.0)):
         if (path := folder / f"{kind}.py").exists():
-            found += [(f"{kind[:-1]} {c.name}", shop.tree_of(replace(c, name=f"extra_{c.name}")), low, high) for c in load_cases(path)]
+            found += [
+                (f"{kind[:-1]} {c.name}", shop.tree_of(replace(c, name=f"extra_{c.name}")), low, high) for c in load_cases(path)
+            ]
     for path in sorted((folder / "submissions").glob("*/")) if (folder / "submissions").exists() else []:
         bounds = tomllib.loads((path / "expect.toml").read_text()) if (path / "expect.toml").exists() else {}
         tree = working_copy(path, shop.assignment, shop.scratch / "extra" / path.name)
@@ -209,8 +247,11 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
     rows = []
     for label, tree, low, high in found:
         report = _grade(shop, tree, checks)
-        failed = [{"check": r.id, "shown": r.hint or r.message.split("\n")[0], "misconception": r.misconception}
-                  for r in report.rows if r.status == "failed"]
+        failed = [
+            {"check": r.id, "shown": r.hint or r.message.split("\n")[0], "misconception": r.misconception}
+            for r in report.rows
+            if r.status == "failed"
+        ]
         rows.append({"case": label, "score": report.score, "expected": [low, high], "failed": failed})
         if not low <= report.score <= high:
             say(f"extra {label} gets {report.score}, expected {low:g} to {high:g}")
@@ -219,17 +260,27 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
 
 def page(r: dict) -> str:
     """The result as one page of text."""
-    out = [f"# {r['assignment']}: {r['title']}", "",
-           f"{r['checks']} checks. Reference {r['reference']['score']:g} in {r['reference']['seconds']} s, "
-           f"{r['reference']['peak_pss_mb']} MB (PSS of the whole tree, verify itself included). Stubs {r['stubs']:g}.", "", "## Alternates"]
+    out = [
+        f"# {r['assignment']}: {r['title']}",
+        "",
+        f"{r['checks']} checks. Reference {r['reference']['score']:g} in {r['reference']['seconds']} s, "
+        f"{r['reference']['peak_pss_mb']} MB (PSS of the whole tree, verify itself included). Stubs {r['stubs']:g}.",
+        "",
+        "## Alternates",
+    ]
     out += [f"{score:6g}  {name}" for name, score in r["alternates"].items()]
     named = sum(bool(m["named_by"]) for m in r["misconceptions"])
     killed = sum(bool(m["killed_by"]) for m in r["misconceptions"])
-    out += ["", f"## Misconceptions: {len(r['misconceptions'])}, {killed} killed in their module, {named} named",
-            " score  elsewhere  named by / killed by"]
+    out += [
+        "",
+        f"## Misconceptions: {len(r['misconceptions'])}, {killed} killed in their module, {named} named",
+        " score  elsewhere  named by / killed by",
+    ]
     for m in r["misconceptions"]:
         first = (m["named_by"] or m["killed_by"] or ["NOT KILLED"])[0]
-        out.append(f"{m['score']:6g}  {m['elsewhere']:9g}  {len(m['named_by'])}/{len(m['killed_by'])}  {m['target']}: {m['name']}  ← {first}")
+        out.append(
+            f"{m['score']:6g}  {m['elsewhere']:9g}  {len(m['named_by'])}/{len(m['killed_by'])}  {m['target']}: {m['name']}  ← {first}"
+        )
     out += ["", "## Noise and tolerance", "   noise  tolerance  nearest mistake (tolerances)  check"]
     for n in r["noise"]:
         near = "-" if n["nearest"] is None else f"{n['nearest']:.3g}"
@@ -238,8 +289,11 @@ def page(r: dict) -> str:
         out += ["", "Checks that no misconception fails: " + ", ".join(r["idle"])]
     if "mutants" in r:
         m = r["mutants"]
-        out += ["", f"## Mutants: {m['killed']} of {m['tried'] - len(m['equivalent'])} killed ({m['share']:.1%}); "
-                    f"{m['sites']} possible, {len(m['equivalent'])} equivalent as reviewed"]
+        out += [
+            "",
+            f"## Mutants: {m['killed']} of {m['tried'] - len(m['equivalent'])} killed ({m['share']:.1%}); "
+            f"{m['sites']} possible, {len(m['equivalent'])} equivalent as reviewed",
+        ]
         out += [f"  survives: {s}" for s in m["survivors"]] + [f"  equivalent: {s}" for s in m["equivalent"]]
     if "seeds" in r:
         out += ["", f"## Seeds: {r['seeds']['grades']} grades, {len(r['seeds']['flaky'])} flaky"]

@@ -22,14 +22,10 @@ def causal_mask(
     """
     n_keys = n_queries if n_keys is None else n_keys
     if n_keys < n_queries:
-        raise ValueError(
-            f"every query needs a key at its own position; got {n_queries} queries and {n_keys} keys (swapped?)"
-        )
+        raise ValueError(f"every query needs a key at its own position; got {n_queries} queries and {n_keys} keys (swapped?)")
     # TODO: the mask (handout: attention, step 1).
     # Watch: the token itself; the next token; at which position the first query stands when there are more keys.
-    raise NotImplementedError(
-        "a01_transformer/attention.py: causal_mask() is yours to write (handout: attention, step 1)"
-    )
+    raise NotImplementedError("a01_transformer/attention.py: causal_mask() is yours to write (handout: attention, step 1)")
 
 
 def scaled_dot_product_attention(

@@ -32,9 +32,7 @@ class Block(nn.Module):
         self.dropout = nn.Dropout(dropout)
         # TODO: the four submodules of the table (handout: block, step 1).
         # Watch: dropout, bias and eps must reach those that have them.
-        raise NotImplementedError(
-            "a01_transformer/block.py: Block.__init__() is yours to write (handout: block, step 1)"
-        )
+        raise NotImplementedError("a01_transformer/block.py: Block.__init__() is yours to write (handout: block, step 1)")
 
     def forward(
         self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
@@ -42,9 +40,7 @@ class Block(nn.Module):
         """The stream after both additions; `x` itself is left as it is. mask: as in MultiHeadAttention."""
         # TODO: the two residual branches (handout: block, step 2).
         # Watch: what is normalised and what is not; what the second branch reads; where `self.dropout` acts.
-        raise NotImplementedError(
-            "a01_transformer/block.py: Block.forward() is yours to write (handout: block, step 2)"
-        )
+        raise NotImplementedError("a01_transformer/block.py: Block.forward() is yours to write (handout: block, step 2)")
 
 
 class PostNormBlock(Block):

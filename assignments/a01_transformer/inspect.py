@@ -22,9 +22,7 @@ def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Ten
     """
     # TODO: the weights of each layer, stacked (handout: inspect, step 1).
     # Watch: a layer sees what the layers below made of the tokens; modes may differ from module to module.
-    raise NotImplementedError(
-        "a01_transformer/inspect.py: attention_maps() is yours to write (handout: inspect, step 1)"
-    )
+    raise NotImplementedError("a01_transformer/inspect.py: attention_maps() is yours to write (handout: inspect, step 1)")
 
 
 def gradient_norms(model: "GPT") -> dict[str, float]:
@@ -38,6 +36,4 @@ def gradient_norms(model: "GPT") -> dict[str, float]:
             raise ValueError(f"{name} has no gradient; call backward() on a loss that depends on it first")
     # TODO: one number a layer (handout: inspect, step 2).
     # Watch: a norm of many tensors is neither the sum nor the mean of their norms; float16 squares overflow.
-    raise NotImplementedError(
-        "a01_transformer/inspect.py: gradient_norms() is yours to write (handout: inspect, step 2)"
-    )
+    raise NotImplementedError("a01_transformer/inspect.py: gradient_norms() is yours to write (handout: inspect, step 2)")

@@ -34,9 +34,7 @@ class LayerNorm(nn.Module):
             raise ValueError(f"the last axis of x must be d_model = {self.weight.shape[0]}; got shape {tuple(x.shape)}")
         # TODO: normalise, then weight and bias (handout: layers, step 1).
         # Watch: over which axis; which variance; where eps stands; statistics in at least float32; maybe no bias.
-        raise NotImplementedError(
-            "a01_transformer/layers.py: LayerNorm.forward() is yours to write (handout: layers, step 1)"
-        )
+        raise NotImplementedError("a01_transformer/layers.py: LayerNorm.forward() is yours to write (handout: layers, step 1)")
 
 
 def gelu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
@@ -73,9 +71,7 @@ class MLP(nn.Module):
     (exact), as PyTorch calls them; anything else is a ValueError.  Source: arXiv:1706.03762, §3.3.
     """
 
-    def __init__(
-        self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True
-    ):
+    def __init__(self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True):
         super().__init__()
         if approximate not in ("none", "tanh"):
             raise ValueError(f'approximate must be "none" (exact) or "tanh"; got {approximate!r}')
@@ -83,14 +79,10 @@ class MLP(nn.Module):
         self.dropout = nn.Dropout(dropout)
         # TODO: the two linear layers, `expand` and `contract` (handout: layers, step 4).
         # Watch: the table above; whose width is multiplied.
-        raise NotImplementedError(
-            "a01_transformer/layers.py: MLP.__init__() is yours to write (handout: layers, step 4)"
-        )
+        raise NotImplementedError("a01_transformer/layers.py: MLP.__init__() is yours to write (handout: layers, step 4)")
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
         """Each token on its own; dropout comes last."""
         # TODO: the forward pass (handout: layers, step 5).
         # Watch: which of the two forms of GELU this MLP was asked for.
-        raise NotImplementedError(
-            "a01_transformer/layers.py: MLP.forward() is yours to write (handout: layers, step 5)"
-        )
+        raise NotImplementedError("a01_transformer/layers.py: MLP.forward() is yours to write (handout: layers, step 5)")

@@ -100,14 +100,10 @@ class GPT(nn.Module):
         """
         # TODO: initialise all parameters in place (handout: model, step 3).
         # Watch: positions are no nn.Embedding; two branches a block; the tied table is drawn like an embedding.
-        raise NotImplementedError(
-            "a01_transformer/model.py: GPT.init_weights() is yours to write (handout: model, step 3)"
-        )
+        raise NotImplementedError("a01_transformer/model.py: GPT.init_weights() is yours to write (handout: model, step 3)")
 
     def n_parameters(self, include_positions: bool = True) -> int:
         """How many numbers are trained, the shared table counted once; without the position table if asked."""
         # TODO: count (handout: model, step 4).
         # Watch: a tensor with two names is one tensor.
-        raise NotImplementedError(
-            "a01_transformer/model.py: GPT.n_parameters() is yours to write (handout: model, step 4)"
-        )
+        raise NotImplementedError("a01_transformer/model.py: GPT.n_parameters() is yours to write (handout: model, step 4)")

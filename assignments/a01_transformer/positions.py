@@ -20,9 +20,7 @@ def sinusoidal_positions(
     float32. ValueError if d_model is odd.  Source: arXiv:1706.03762, §3.5.
     """
     if d_model % 2:
-        raise ValueError(
-            f"d_model must be even, because every angle fills two channels, a sine and a cosine; got {d_model}"
-        )
+        raise ValueError(f"d_model must be even, because every angle fills two channels, a sine and a cosine; got {d_model}")
     dtype = torch.get_default_dtype() if dtype is None else dtype
     # TODO: the whole table (handout: positions, step 1).
     # Watch: which channels share an angle; the exponent; compute in at least float32, return `dtype`.

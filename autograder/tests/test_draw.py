@@ -28,7 +28,7 @@ def test_parameters_are_filled_by_key_whatever_their_order():
 
 def test_backward_names_every_input_and_parameter_and_misses_none():
     draw = Draw(3)
-    x, y = draw.normal(2, 3).requires_grad_(), draw.normal(2, 3).requires_grad_()
+    x, _unused = draw.normal(2, 3).requires_grad_(), draw.normal(2, 3).requires_grad_()
     layer = draw.fill_(torch.nn.Linear(3, 4))
     gradients = draw.backward(layer(x))
     assert list(gradients) == ["input 0", "input 1", "weight", "bias"]

@@ -14,8 +14,7 @@ from autograder.properties import gaussian, kept_share, same
 
 def golden_of(**values) -> Golden:
     seen = unpack(pack(values))
-    return Golden({path: Expected(leaf, 0.0, tolerance(1e-7, leaf) if is_float(leaf) else 0.0)
-                   for path, leaf in seen.items()})
+    return Golden({path: Expected(leaf, 0.0, tolerance(1e-7, leaf) if is_float(leaf) else 0.0) for path, leaf in seen.items()})
 
 
 def judge(golden: Golden, **values):
@@ -43,7 +42,9 @@ def test_a_value_beyond_the_tolerance_is_wrong(values, place, offset):
     golden = golden_of(out=torch.tensor(values))
     wrong = torch.tensor(values)
     wrong[place % len(values)] += offset
-    assume(abs(float(wrong[place % len(values)] - torch.tensor(values)[place % len(values)])) > 1.01 * golden.leaves["out"].tolerance)
+    assume(
+        abs(float(wrong[place % len(values)] - torch.tensor(values)[place % len(values)])) > 1.01 * golden.leaves["out"].tolerance
+    )
     departure = judge(golden, out=wrong)
     assert departure.reason == "value" and f"out[{place % len(values)}]" in departure.text
 
@@ -81,7 +82,10 @@ def test_the_region_of_a_departure_is_named():
 def test_integers_and_words_are_exact():
     golden = golden_of(n=3, word="ValueError", flag=True, index=torch.tensor([1, 2]))
     assert judge(golden, n=3, word="ValueError", flag=True, index=torch.tensor([1, 2])) is None
-    assert "n is the first value that departs: got 4, expected 3" in judge(golden, n=4, word="ValueError", flag=True, index=torch.tensor([1, 2])).text
+    assert (
+        "n is the first value that departs: got 4, expected 3"
+        in judge(golden, n=4, word="ValueError", flag=True, index=torch.tensor([1, 2])).text
+    )
     assert judge(golden, n=3, word="ValueError", flag=1, index=torch.tensor([1, 2])).reason == "type"
     assert judge(golden, n=3, word="accepted", flag=True, index=torch.tensor([1, 2])).leaf == "word"
     assert judge(golden, n=3, word="ValueError", flag=True, index=torch.tensor([1, 3])).leaf == "index"
@@ -111,8 +115,10 @@ def test_statistics_have_the_stated_power():
 def test_a_false_alarm_is_as_rare_as_stated():
     """At a rate of 1 in 100, where it can be counted: 2,000 draws give 20 ± 4·√20 alarms."""
     stream = np.random.RandomState(1)
-    alarms = sum(gaussian("x", 1.0, false_alarms=0.01)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(4000))}))) is not None
-                 for _ in range(2000))
+    alarms = sum(
+        gaussian("x", 1.0, false_alarms=0.01)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(4000))}))) is not None
+        for _ in range(2000)
+    )
     assert 2 <= alarms <= 38
 
 

@@ -12,8 +12,11 @@ from hypothesis import strategies as st
 from autograder.observation import Alien, Array, MalformedObservation, pack, unpack
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20)
-trees = st.dictionaries(st.text(st.characters(codec="ascii", exclude_characters=".["), min_size=1, max_size=5),
-                        scalars | st.lists(scalars, min_size=1, max_size=3), max_size=4)
+trees = st.dictionaries(
+    st.text(st.characters(codec="ascii", exclude_characters=".["), min_size=1, max_size=5),
+    scalars | st.lists(scalars, min_size=1, max_size=3),
+    max_size=4,
+)
 
 
 @given(trees)
@@ -26,7 +29,9 @@ def test_plain_values_come_back_as_they_were(tree):
     assert [type(v) for v in seen.values()] == [type(v) for v in expected.values()]
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.int32, torch.uint8, torch.bool]
+)
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 1, 4)])
 def test_tensors_come_back_with_dtype_and_shape(dtype, shape):
     tensor = (torch.arange(int(np.prod(shape))).reshape(shape) % 2).to(dtype)
@@ -48,7 +53,9 @@ class Pleaser(torch.Tensor):
     __eq__ = __lt__ = __le__ = lambda *_: True
 
 
-@pytest.mark.parametrize("value", [object(), np.float32(1), Pleaser(), torch.eye(2).to_sparse(), torch.empty(2, device="meta"), {1, 2}, b"x"])
+@pytest.mark.parametrize(
+    "value", [object(), np.float32(1), Pleaser(), torch.eye(2).to_sparse(), torch.empty(2, device="meta"), {1, 2}, b"x"]
+)
 def test_foreign_values_leave_only_the_name_of_their_type(value):
     assert isinstance(unpack(pack({"x": value}))["x"], Alien)
 

@@ -82,7 +82,9 @@ def softmax_from_logsumexp(q, k, v, mask=None):
 @alternate("attention.SingleHeadAttention.forward")
 def one_matrix_for_three(self, x):
     """The three projections are one product with the matrices on top of each other."""
-    q, k, v = torch.split(x @ torch.cat([self.query.weight, self.key.weight, self.value.weight]).mT, self.query.out_features, dim=-1)
+    q, k, v = torch.split(
+        x @ torch.cat([self.query.weight, self.key.weight, self.value.weight]).mT, self.query.out_features, dim=-1
+    )
     time = x.shape[-2]
     return scaled_dot_product_attention(q, k, v, causal_mask(time, time, x.device))[0]
 
@@ -236,5 +238,7 @@ def one_long_vector(model):
             raise ValueError(f"{name} has no gradient")
         first, second, *_ = [*name.split("."), ""]
         layer = {"blocks": f"blocks.{second}", "norm": "norm"}.get(first, "embedding")
-        layers.setdefault(layer, []).append(parameter.grad.detach().flatten().to(torch.promote_types(parameter.grad.dtype, torch.float32)))
+        layers.setdefault(layer, []).append(
+            parameter.grad.detach().flatten().to(torch.promote_types(parameter.grad.dtype, torch.float32))
+        )
     return {layer: float(torch.linalg.vector_norm(torch.cat(gradients))) for layer, gradients in layers.items()}

@@ -25,10 +25,7 @@ def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Ten
     # BEGIN SOLUTION
     modes = [(module, module.training) for module in model.modules()]
     seen: list[Tensor] = []
-    hooks = [
-        block.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
-        for block in model.blocks
-    ]
+    hooks = [block.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0])) for block in model.blocks]
     try:
         model.eval()
         with torch.no_grad():

@@ -84,9 +84,7 @@ class MLP(nn.Module):
     (exact), as PyTorch calls them; anything else is a ValueError.  Source: arXiv:1706.03762, §3.3.
     """
 
-    def __init__(
-        self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True
-    ):
+    def __init__(self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True):
         super().__init__()
         if approximate not in ("none", "tanh"):
             raise ValueError(f'approximate must be "none" (exact) or "tanh"; got {approximate!r}')

@@ -313,7 +313,9 @@ def keys_come_before_queries(self, x, mask=None, return_weights=False):
     return (out, weights) if return_weights else out
 
 
-@misconception("attention.MultiHeadAttention.forward", pitfall=8, ask="Which comes first in the rows of qkv: the third or the head?")
+@misconception(
+    "attention.MultiHeadAttention.forward", pitfall=8, ask="Which comes first in the rows of qkv: the third or the head?"
+)
 def each_head_has_its_three_parts_together(self, x, mask=None, return_weights=False):
     """The rows of `qkv` are read head by head, each with its query, key and value."""
     mask = causal_mask(x.shape[-2], device=x.device) if mask is None else mask
@@ -370,7 +372,9 @@ def dropout_on_the_output(self, x, mask=None, return_weights=False):
     return (out, weights) if return_weights else out
 
 
-@misconception("attention.MultiHeadAttention.forward", pitfall=9, ask="What is the sum of a row of the weights returned in training?")
+@misconception(
+    "attention.MultiHeadAttention.forward", pitfall=9, ask="What is the sum of a row of the weights returned in training?"
+)
 def dropped_weights_are_returned(self, x, mask=None, return_weights=False):
     """The weights that are returned are those after dropout."""
     mask = causal_mask(x.shape[-2], device=x.device) if mask is None else mask
@@ -516,7 +520,7 @@ def activation_behind_both_layers(self, x):
 
 @misconception("layers.MLP.forward", pitfall=6, ask='What does "none" mean: no activation, or no approximation?')
 def mlp_swaps_the_gelus(self, x):
-    """"tanh" gives the exact form and "none" the approximation."""
+    """ "tanh" gives the exact form and "none" the approximation."""
     activation = gelu if self.approximate == "tanh" else gelu_tanh
     return self.dropout(self.contract(activation(self.expand(x))))
 
@@ -681,7 +685,9 @@ def head_is_a_copy_of_the_table(self, config):
     self.token_embedding = nn.Embedding(config.vocab_size, config.d_model)
     self.positions = LearnedPositions(config.n_positions, config.d_model)
     self.dropout = nn.Dropout(config.dropout)
-    self.blocks = nn.ModuleList(Block(config.d_model, config.n_heads, config.dropout, config.bias) for _ in range(config.n_layers))
+    self.blocks = nn.ModuleList(
+        Block(config.d_model, config.n_heads, config.dropout, config.bias) for _ in range(config.n_layers)
+    )
     self.norm = LayerNorm(config.d_model, bias=config.bias)
     self.head = nn.Linear(config.d_model, config.vocab_size, bias=False)
     self.init_weights()
@@ -916,8 +922,10 @@ def norms_are_added_up(model):
 @misconception("inspect.gradient_norms", pitfall=2, ask="Does a layer with more parameters have a longer gradient?")
 def norms_are_averaged(model):
     """The squares are averaged instead of added up."""
-    return {layer: math.sqrt(sum(g.square().mean().item() for g in gradients) / len(gradients))
-            for layer, gradients in gradients_of(model).items()}
+    return {
+        layer: math.sqrt(sum(g.square().mean().item() for g in gradients) / len(gradients))
+        for layer, gradients in gradients_of(model).items()
+    }
 
 
 @misconception("inspect.gradient_norms", ask="What has happened to the root?")
@@ -926,7 +934,7 @@ def squares_are_not_rooted(model):
     return {layer: sum(g.square().sum().item() for g in gradients) for layer, gradients in gradients_of(model).items()}
 
 
-@misconception("inspect.gradient_norms", ask="Which parameters belong to \"embedding\"?")
+@misconception("inspect.gradient_norms", ask='Which parameters belong to "embedding"?')
 def positions_are_left_out_of_the_embedding(model):
     """The gradient of the position table belongs to no layer."""
     gradients_of(model)
@@ -935,7 +943,9 @@ def positions_are_left_out_of_the_embedding(model):
         head, *rest = name.split(".")
         layer = f"blocks.{rest[0]}" if head == "blocks" else "norm" if head == "norm" else "embedding"
         if head != "positions":
-            squares[layer] = squares.get(layer, 0) + parameter.grad.to(torch.promote_types(parameter.grad.dtype, torch.float32)).square().sum()
+            squares[layer] = (
+                squares.get(layer, 0) + parameter.grad.to(torch.promote_types(parameter.grad.dtype, torch.float32)).square().sum()
+            )
     return {layer: square.sqrt().item() for layer, square in squares.items()}
 
 

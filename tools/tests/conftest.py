@@ -37,8 +37,15 @@ class Toy:
         return {**os.environ, "COURSE_DIR": str(self.root), "NO_COLOR": "1"}
 
     def run(self, *arguments: str, module: str = "autograder", timeout: float = 120) -> subprocess.CompletedProcess:
-        return subprocess.run([sys.executable, "-m", module, *arguments], env=self.environment(), capture_output=True, text=True,
-                              timeout=timeout, check=False, cwd=self.root)
+        return subprocess.run(
+            [sys.executable, "-m", module, *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
+            cwd=self.root,
+        )
 
     def grade(self, folder: Path, *arguments: str) -> Graded:
         target = folder.with_name(folder.name + ".json")
@@ -50,8 +57,9 @@ class Toy:
         """A submission whose functions have these bodies; the others are right."""
         folder.mkdir(parents=True, exist_ok=True)
         code = RIGHT | bodies
-        (folder / "sums.py").write_text(f"import torch\n{head}\n\n" + "\n\n".join(
-            f"def {name}(x, w):\n    {body}\n" for name, body in code.items()))
+        (folder / "sums.py").write_text(
+            f"import torch\n{head}\n\n" + "\n\n".join(f"def {name}(x, w):\n    {body}\n" for name, body in code.items())
+        )
         return folder
 
 

@@ -7,8 +7,14 @@ from autograder.checks import needs, parameter_table, part
 from autograder.judges import matches_reference, satisfies
 from autograder.properties import kept_share, same
 
-PARTS = ("attention.causal_mask", "attention.scaled_dot_product_attention", "attention.MultiHeadAttention", "layers.LayerNorm",
-         "layers.gelu_tanh", "layers.MLP")  # what a block is made of
+PARTS = (
+    "attention.causal_mask",
+    "attention.scaled_dot_product_attention",
+    "attention.MultiHeadAttention",
+    "layers.LayerNorm",
+    "layers.gelu_tanh",
+    "layers.MLP",
+)  # what a block is made of
 
 
 @part("block.Block")
@@ -52,8 +58,11 @@ def test_silent_branches_leave_the_stream_alone(solution, draw):
 def test_block_is_causal_unless_told_otherwise(solution, draw):
     """Without a mask no token sees a later one; with one, the mask reaches attention."""
     block, x = draw.fill_(solution.block.Block(6, 2)), draw.normal(3, 5, 6)
-    return {"causal": block(x), "everything": block(x, torch.ones(5, 5, dtype=torch.bool)),
-            "one each": block(x, draw.bernoulli(0.5, 3, 5, 5) | torch.eye(5, dtype=torch.bool))}
+    return {
+        "causal": block(x),
+        "everything": block(x, torch.ones(5, 5, dtype=torch.bool)),
+        "one each": block(x, draw.bernoulli(0.5, 3, 5, 5) | torch.eye(5, dtype=torch.bool)),
+    }
 
 
 @part("block.Block")
@@ -63,8 +72,11 @@ def test_block_is_causal_unless_told_otherwise(solution, draw):
 def test_eps_reaches_both_norms(solution, draw):
     """A large eps changes what both branches read; one token or no leading axis is no special case."""
     block = draw.fill_(solution.block.Block(6, 2, eps=0.5))
-    return {"faint": block(draw.normal(3, 6, scale=0.3)), "one token": block(draw.normal(2, 1, 6)),
-            "strided": block(draw.normal(2, 6, 3).mT)}
+    return {
+        "faint": block(draw.normal(3, 6, scale=0.3)),
+        "one token": block(draw.normal(2, 1, 6)),
+        "strided": block(draw.normal(2, 6, 3).mT),
+    }
 
 
 @part("block.Block")

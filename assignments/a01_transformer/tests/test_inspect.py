@@ -6,8 +6,17 @@ from gradescope_utils.autograder_utils.decorators import weight
 from autograder.checks import needs, part, refusal
 from autograder.judges import matches_reference
 
-PARTS = ("positions.LearnedPositions", "attention.causal_mask", "attention.scaled_dot_product_attention",
-         "attention.MultiHeadAttention", "layers.LayerNorm", "layers.gelu_tanh", "layers.MLP", "block.Block", "model.GPT")
+PARTS = (
+    "positions.LearnedPositions",
+    "attention.causal_mask",
+    "attention.scaled_dot_product_attention",
+    "attention.MultiHeadAttention",
+    "layers.LayerNorm",
+    "layers.gelu_tanh",
+    "layers.MLP",
+    "block.Block",
+    "model.GPT",
+)
 
 
 def build(solution, draw, **rest):

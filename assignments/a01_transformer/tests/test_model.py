@@ -7,8 +7,16 @@ from autograder.checks import needs, parameter_table, part, refusal
 from autograder.judges import matches_reference, satisfies
 from autograder.properties import all_of, gaussian, kept_share, same
 
-PARTS = ("positions.LearnedPositions", "attention.causal_mask", "attention.scaled_dot_product_attention",
-         "attention.MultiHeadAttention", "layers.LayerNorm", "layers.gelu_tanh", "layers.MLP", "block.Block")
+PARTS = (
+    "positions.LearnedPositions",
+    "attention.causal_mask",
+    "attention.scaled_dot_product_attention",
+    "attention.MultiHeadAttention",
+    "layers.LayerNorm",
+    "layers.gelu_tanh",
+    "layers.MLP",
+    "block.Block",
+)
 
 
 def build(solution, vocab_size=11, n_positions=8, d_model=8, n_heads=2, n_layers=2, **rest):
@@ -58,19 +66,29 @@ def test_head_and_embedding_are_one_table(solution, draw):
     model, tokens = draw.fill_(build(solution, n_layers=1)), draw.integers(0, 11, 2, 3)
     with torch.no_grad():
         model.token_embedding.weight.mul_(-0.5)
-    return {"logits": model(tokens), "shared": model.head.weight.data_ptr() == model.token_embedding.weight.data_ptr(),
-            "tensors": len(list(model.parameters()))}
+    return {
+        "logits": model(tokens),
+        "shared": model.head.weight.data_ptr() == model.token_embedding.weight.data_ptr(),
+        "tensors": len(list(model.parameters())),
+    }
 
 
 @part("model.GPT")
 @needs(*PARTS)
 @weight(1)
-@satisfies(all_of(*(gaussian(name, 0.05) for name in ("tokens", "places", "qkv", "expand"))), random=("tokens", "places", "qkv", "expand"))
+@satisfies(
+    all_of(*(gaussian(name, 0.05) for name in ("tokens", "places", "qkv", "expand"))),
+    random=("tokens", "places", "qkv", "expand"),
+)
 def test_matrices_start_with_the_deviation_asked_for(solution, draw):
     """Token and position tables and linear weights start normal, with mean 0 and the deviation init_std."""
     model = build(solution, vocab_size=160, n_positions=160, d_model=64, init_std=0.05)
-    parts = {"tokens": model.token_embedding, "places": model.positions, "qkv": model.blocks[1].attention.qkv,
-             "expand": model.blocks[1].mlp.expand}
+    parts = {
+        "tokens": model.token_embedding,
+        "places": model.positions,
+        "qkv": model.blocks[1].attention.qkv,
+        "expand": model.blocks[1].mlp.expand,
+    }
     starts = {name: module.weight.detach().clone() for name, module in parts.items()}
     return starts | {"logits": draw.fill_(model)(draw.integers(0, 160, 1, 2))}
 
@@ -82,9 +100,11 @@ def test_matrices_start_with_the_deviation_asked_for(solution, draw):
 def test_ends_of_branches_start_smaller(solution, draw):
     """Where a residual branch ends, in every block, the deviation is init_std / √(2N), so that the stream does not grow."""
     model = build(solution, d_model=64, n_layers=3, init_std=0.05)
-    return {"proj": torch.stack([block.attention.proj.weight for block in model.blocks]),
-            "contract": torch.stack([block.mlp.contract.weight for block in model.blocks]),
-            "logits": draw.fill_(model)(draw.integers(0, 11, 1, 2))}
+    return {
+        "proj": torch.stack([block.attention.proj.weight for block in model.blocks]),
+        "contract": torch.stack([block.mlp.contract.weight for block in model.blocks]),
+        "logits": draw.fill_(model)(draw.integers(0, 11, 1, 2)),
+    }
 
 
 @part("model.GPT")
@@ -105,8 +125,11 @@ def test_vectors_start_at_zero_and_one(solution, draw):
 def test_parameters_are_counted_once(solution, draw):
     """n_parameters counts the shared table once, and leaves out the position table if asked."""
     model, plain = build(solution, vocab_size=50, n_layers=3), build(solution, bias=False)
-    return {"all": model.n_parameters(), "without positions": model.n_parameters(include_positions=False),
-            "without bias": plain.n_parameters()}
+    return {
+        "all": model.n_parameters(),
+        "without positions": model.n_parameters(include_positions=False),
+        "without bias": plain.n_parameters(),
+    }
 
 
 @part("model.GPT")
@@ -117,7 +140,9 @@ def test_dropout_acts_on_the_embedded_tokens(solution, draw):
     """In training, the sum of token and position vectors is dropped number by number; in evaluation nothing is dropped."""
     model, seen = build(solution, n_positions=100, d_model=16, n_layers=1, dropout=0.2), []
     logits = draw.fill_(model).eval()(draw.integers(0, 11, 1, 4))
-    model.load_state_dict({key: torch.zeros_like(value) for key, value in model.state_dict().items()} | {"positions.weight": torch.ones(100, 16)})
+    model.load_state_dict(
+        {key: torch.zeros_like(value) for key, value in model.state_dict().items()} | {"positions.weight": torch.ones(100, 16)}
+    )
     model.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0]))
     model.train()(draw.integers(0, 11, 10, 100))
     return {"read by the first block": seen[0], "eval": logits}
@@ -131,7 +156,10 @@ def test_dropout_reaches_every_block(solution, draw):
     """The dropout of the configuration is that of each block too."""
     model, seen = build(solution, n_positions=100, d_model=16, dropout=0.2), []
     logits = draw.fill_(model).eval()(draw.integers(0, 11, 1, 4))
-    model.load_state_dict({key: torch.zeros_like(value) for key, value in model.state_dict().items()} | {"blocks.1.mlp.contract.bias": torch.ones(16)})
+    model.load_state_dict(
+        {key: torch.zeros_like(value) for key, value in model.state_dict().items()}
+        | {"blocks.1.mlp.contract.bias": torch.ones(16)}
+    )
     model.blocks[1].register_forward_hook(lambda block, inputs, out: seen.append(out))
     model.train()(draw.integers(0, 11, 10, 100))
     return {"added by the second block": seen[0], "eval": logits}
@@ -144,8 +172,12 @@ def test_dropout_reaches_every_block(solution, draw):
 def test_texts_that_do_not_fit_are_refused(solution, draw):
     """A text longer than the positions, a token outside the vocabulary, or tokens that are no whole numbers are a ValueError."""
     model, tokens = draw.fill_(build(solution, n_positions=5)), draw.integers(0, 11, 2, 6)
-    return {"too long": refusal(lambda: model(tokens)), "outside": refusal(lambda: model(tokens[:, :4] + 10)),
-            "fractions": refusal(lambda: model(tokens[:, :4] / 2)), "longest": model(tokens[:, :5])}
+    return {
+        "too long": refusal(lambda: model(tokens)),
+        "outside": refusal(lambda: model(tokens[:, :4] + 10)),
+        "fractions": refusal(lambda: model(tokens[:, :4] / 2)),
+        "longest": model(tokens[:, :5]),
+    }
 
 
 @part("model.GPT")
@@ -165,5 +197,9 @@ def test_model_without_biases(solution, draw):
 def test_model_takes_any_text(solution, draw):
     """One token, strided tokens and int32 tokens are texts like any other; a float64 model stays float64."""
     model, tokens = draw.fill_(build(solution, n_layers=1, n_heads=1)), draw.integers(0, 11, 4, 3)
-    return {"one": model(tokens[:1, :1]), "strided": model(tokens.mT), "int32": model(tokens.int()),
-            "double": model.double()(tokens[:1, :2])}
+    return {
+        "one": model(tokens[:1, :1]),
+        "strided": model(tokens.mT),
+        "int32": model(tokens.int()),
+        "double": model.double()(tokens[:1, :2]),
+    }

@@ -38,8 +38,10 @@ def test_product_of_two_positions_depends_on_their_distance(solution, draw):
 @matches_reference
 def test_low_precision_table_still_counts_every_position(solution, draw):
     """A bfloat16 table is computed in float32 and rounded at the end, so that position 599 is not taken for 600."""
-    return {"last rows": solution.positions.sinusoidal_positions(600, 4, dtype=torch.bfloat16)[-40:],
-            "double": solution.positions.sinusoidal_positions(3, 4, dtype=torch.float64)}
+    return {
+        "last rows": solution.positions.sinusoidal_positions(600, 4, dtype=torch.bfloat16)[-40:],
+        "double": solution.positions.sinusoidal_positions(3, 4, dtype=torch.float64),
+    }
 
 
 @part("positions.sinusoidal_positions")
@@ -87,5 +89,8 @@ def test_offset_says_where_the_first_token_stands(solution, draw):
 def test_positions_beyond_the_table_are_refused(solution, draw):
     """A text that runs past the table, or an offset below 0, is a ValueError; a text that just fits is not."""
     module, x = draw.fill_(solution.positions.LearnedPositions(4, 6)), draw.normal(1, 4, 6)
-    return {"fits": module(x), "too long": refusal(lambda: module(x, offset=1)),
-            "negative": refusal(lambda: module(x, offset=-1))}
+    return {
+        "fits": module(x),
+        "too long": refusal(lambda: module(x, offset=1)),
+        "negative": refusal(lambda: module(x, offset=-1)),
+    }

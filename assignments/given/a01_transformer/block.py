@@ -22,7 +22,7 @@ class Block(nn.Module):
     def forward(
         self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
     ) -> Float[Tensor, "*batch time d_model"]:
-        gather = lambda read: self.dropout(self.attention(read, mask))  # noqa: E731
+        gather = lambda read: self.dropout(self.attention(read, mask))
         for norm, branch in ((self.norm_attention, gather), (self.norm_mlp, self.mlp)):
             x = branch(norm(x)).add(x) if self.pre else norm(branch(x).add(x))
         return x

@@ -16,7 +16,7 @@ def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Ten
     modes, found = {module: module.training for module in model.modules()}, []
     handles = []
     for block in model.blocks:
-        read = lambda layer, seen, _: found.append(type(layer).forward(layer, *seen, return_weights=True)[1])  # noqa: E731
+        read = lambda layer, seen, _: found.append(type(layer).forward(layer, *seen, return_weights=True)[1])
         handles.append(block.attention.register_forward_hook(read))
     try:
         with torch.no_grad():
@@ -34,8 +34,6 @@ def gradient_norms(model: "GPT") -> dict[str, float]:
     missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     if missing:
         raise ValueError(f"{missing[0]} has no gradient; call backward() first")
-    layer = lambda item: {"blocks": ".".join(item[0].split(".")[:2]), "norm": "norm"}.get(  # noqa: E731
-        item[0].split(".")[0], "embedding"
-    )
+    layer = lambda item: {"blocks": ".".join(item[0].split(".")[:2]), "norm": "norm"}.get(item[0].split(".")[0], "embedding")
     groups = groupby(model.named_parameters(), layer)
     return {name: nn.utils.get_total_norm([p.grad for _, p in items]).item() for name, items in groups}

@@ -31,9 +31,7 @@ def gelu_tanh(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 class MLP(nn.Module):
     """Keys `expand.weight`, `expand.bias`, `contract.weight`, `contract.bias`."""
 
-    def __init__(
-        self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True
-    ):
+    def __init__(self, d_model: int, dropout: float = 0.0, expansion: int = 4, approximate: str = "tanh", bias: bool = True):
         super().__init__()
         if approximate not in ("none", "tanh"):
             raise ValueError(f'approximate must be "none" or "tanh"; got {approximate!r}')

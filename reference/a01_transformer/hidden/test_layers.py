@@ -22,6 +22,9 @@ def test_wide_tokens_in_bfloat16(solution, draw):
 @matches_reference
 def test_mlp_of_another_size(solution, draw):
     """The exact GELU in a narrow MLP without bias gives the reference's output and gradients."""
-    mlp, x = draw.fill_(solution.layers.MLP(7, expansion=3, approximate="none", bias=False)), draw.normal(2, 1, 3, 7).requires_grad_()
+    mlp, x = (
+        draw.fill_(solution.layers.MLP(7, expansion=3, approximate="none", bias=False)),
+        draw.normal(2, 1, 3, 7).requires_grad_(),
+    )
     out = mlp(x)
     return {"out": out, "grad": draw.backward(out)}

@@ -7,8 +7,16 @@ from autograder.judges import matches_reference
 
 
 @part("model.GPT")
-@needs("positions.LearnedPositions", "attention.causal_mask", "attention.scaled_dot_product_attention",
-       "attention.MultiHeadAttention", "layers.LayerNorm", "layers.gelu_tanh", "layers.MLP", "block.Block")
+@needs(
+    "positions.LearnedPositions",
+    "attention.causal_mask",
+    "attention.scaled_dot_product_attention",
+    "attention.MultiHeadAttention",
+    "layers.LayerNorm",
+    "layers.gelu_tanh",
+    "layers.MLP",
+    "block.Block",
+)
 @weight(2)
 @matches_reference
 def test_another_model(solution, draw):

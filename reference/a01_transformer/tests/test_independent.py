@@ -155,9 +155,7 @@ def test_gelu_is_torchs_in_both_forms(solution):
 
 @pytest.mark.parametrize("form", ["tanh", "none"])
 def test_block_is_torchs_encoder_layer_with_norm_first(solution, form):
-    theirs = nn.TransformerEncoderLayer(
-        12, 3, 48, 0.0, lambda x: F.gelu(x, approximate=form), norm_first=True, batch_first=True
-    )
+    theirs = nn.TransformerEncoderLayer(12, 3, 48, 0.0, lambda x: F.gelu(x, approximate=form), norm_first=True, batch_first=True)
     ours = solution.block.Block(12, 3)
     ours.mlp.approximate = form
     names = {"attention.qkv.weight": "self_attn.in_proj_weight", "attention.qkv.bias": "self_attn.in_proj_bias"}
@@ -272,7 +270,7 @@ def test_looking_inside_leaves_no_trace(solution):
     assert maps.shape == (2, 2, 2, 6, 6)
     assert not maps.requires_grad
     assert_same(maps, solution.inspect.attention_maps(model, tokens))
-    with pytest.raises(ValueError, match="in the vocabulary|must lie in"):
+    with pytest.raises(ValueError, match=r"in the vocabulary|must lie in"):
         solution.inspect.attention_maps(model, tokens + 11)
     assert [module.training for module in model.modules()] == before
     with pytest.raises(ValueError, match=r"token_embedding\.weight"):

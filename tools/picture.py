@@ -1,0 +1,39 @@
+"""The picture of a report in the README: the reference of a01 with two mistakes, a crash and a part not yet written."""
+
+import re
+from pathlib import Path
+
+from autograder.assignment import ROOT, load
+from autograder.collect import collect
+from autograder.grading import grade
+from autograder.overlay import replace
+from autograder.terminal import show
+from tools.golden import workshop
+from tools.stubs import stubs
+
+MISTAKES = ("mask_after_softmax", "eps_outside_the_root")
+
+
+def draw(path: Path) -> Path:
+    """Write the report as SVG."""
+    from rich.console import Console
+
+    assignment = load("a01")
+    with workshop(assignment) as shop:
+        tree = shop.reference
+        for case in (c for c in shop.cases("misconceptions") if c.name in MISTAKES):
+            name = f"{case.module}.py"
+            text = replace((tree.folder / name).read_text(encoding="utf-8"), case.qualname, case)
+            tree = tree.with_file(shop.scratch / "picture" / case.name, name, text)
+        stub = stubs(ROOT)[assignment.folder / "inspect.py"]
+        tree = tree.with_file(shop.scratch / "picture" / "stub", "inspect.py", stub)
+        scratch = shop.scratch / "grade"
+        scratch.mkdir()
+        report = grade(shop.run, tree, collect(assignment), scratch)
+    with Path("/dev/null").open("w") as nowhere:
+        console = Console(record=True, width=112, file=nowhere, force_terminal=True, highlight=False)
+        show(report, console)
+    path.parent.mkdir(exist_ok=True)
+    svg = re.sub(r"@font-face \{.*?\}\s", "", console.export_svg(title="make grade A=a01"), flags=re.DOTALL)  # no fonts from afar
+    path.write_text(svg, encoding="utf-8")
+    return path
