@@ -54,6 +54,8 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
         return "todo", message
     if kind == "ForbiddenCall":
         return "forbidden", message
+    if kind == "FileNotFoundError":
+        return "missing", f"{message}{where}"
     if kind == "SystemExit":
         return "died", f"The code ended itself with exit({message}) before the check was over{where}"
     if kind == "MemoryError":

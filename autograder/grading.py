@@ -120,6 +120,7 @@ def grade(
     started, grader = time.monotonic(), Grader(run)
     rows = empty_rows(run.assignment, checks)
     report = Report(run.assignment, rows, limits.LEVEL, run.device, tree.notes, environment=environment())
+    report.empty = len(tree.missing) == len(run.assignment.deliverables)
     try:
         _each(rows, lambda row: _settle(row, grader.judge(row.check, tree)), run, jobs, progress)
         _name_mistakes(rows, grader)

@@ -46,6 +46,7 @@ class Report:
     device: str = "cpu"
     notes: tuple[str, ...] = ()
     interrupted: bool = False
+    empty: bool = False  # not one deliverable was there
     seconds: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
 
@@ -67,9 +68,11 @@ class Report:
 
     @property
     def exit_status(self) -> int:
-        """0 every point that can be graded here, 1 points lost, 3 a fault of the grader."""
+        """0 every point that can be graded here, 1 points lost, 2 nothing to grade, 3 a fault of the grader."""
         if self.faults:
             return 3
+        if self.empty:
+            return 2
         return 0 if all(r.status in ("passed", "not_graded_here") for r in self.rows) else 1
 
     def by_part(self) -> list[tuple[Part, list[Row]]]:

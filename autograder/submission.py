@@ -48,7 +48,7 @@ class Tree:
 
 
 def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
-    """Copy the deliverables of a folder to `into`. BadInput if it is no folder or has none of them."""
+    """Copy the deliverables of a folder to `into`; what is missing is noted. BadInput if it is no folder."""
     if not source.is_dir():
         raise BadInput(f"{source} is not a folder; give the folder that holds {', '.join(assignment.deliverables[:3])} …")
     inner = source / assignment.package
@@ -66,7 +66,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
             if name.endswith(".py"):
                 (folder / name).write_text(_placeholder(f"{name}: {problem}"))
     if len(missing) == len(assignment.deliverables):
-        raise BadInput(f"{source} holds none of the files of {assignment.id}: {', '.join(assignment.deliverables)}")
+        notes.insert(0, f"this folder holds none of the files of {assignment.id}: {', '.join(assignment.deliverables)}")
     extra = sorted(p.name for p in source.iterdir() if p.name not in assignment.deliverables and p.name not in _SILENT)
     if extra:
         shown = ", ".join("".join(c if c.isprintable() else "�" for c in n)[:60] for n in extra[:8])

@@ -473,6 +473,13 @@ def erf_without_root_two(x):
     return (0.5 * wide * (1 + torch.erf(wide))).to(x.dtype)
 
 
+@misconception("layers.gelu", pitfall=7, ask="Which dtype does the next layer of a float16 model expect?")
+def gelu_stays_wide(x):
+    """The result keeps the wide dtype of the computation instead of the one that came in."""
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return 0.5 * wide * (1 + torch.erf(wide / math.sqrt(2)))
+
+
 @misconception("layers.gelu_tanh", pitfall=6, ask="Which of the two forms needs no approximation?")
 def tanh_gelu_by_erf(x):
     """The approximation is the exact form."""

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -64,6 +65,18 @@ def test_five_mistakes_are_named(tmp_path, name):
     assert "Looks like: " in text
 
 
+@pytest.mark.slow
+def test_a_missing_file_costs_its_own_points(tmp_path):
+    folder = tmp_path / "s"
+    shutil.copytree(REFERENCE_FOLDER, folder)
+    (folder / "attention.py").unlink()
+    status, report, text = grade(folder, tmp_path / "r.json")
+    assert status == 1 and "attention.py: the file is missing" in text
+    lost = {c["part"].split(".")[0] for c in report["checks"] if c["points"] < c["max_points"]}
+    assert lost == {"attention"} and report["score"] == 64, text
+    assert any("attention.MultiHeadAttention" in c["given"] for c in report["checks"] if c["part"] == "model.GPT")
+
+
 def test_points_of_the_parts_are_the_weights_of_their_public_checks():
     from autograder.collect import collect
 
@@ -85,8 +98,6 @@ def test_golden_values_stay_small():
 
 def _assembled(tmp_path: Path) -> Path:
     """A tree in which the demo and the notebook find the reference as their package."""
-    import shutil
-
     root = tmp_path / "assignments"
     shutil.copytree(ASSIGNMENTS, root, ignore=shutil.ignore_patterns("__pycache__"))
     for path in REFERENCE_FOLDER.glob("*.py"):
