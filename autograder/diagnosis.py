@@ -55,7 +55,7 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
     if kind == "ForbiddenCall":
         return "forbidden", message
     if kind == "FileNotFoundError":
-        return "missing", f"{message}{where}"
+        return "missing", message + where if "in __getattr__" not in where else message  # ours stands in for a missing file
     if kind == "SystemExit":
         return "died", f"The code ended itself with exit({message}) before the check was over{where}"
     if kind == "MemoryError":

@@ -24,6 +24,7 @@ _SILENT = {
     "__init__.py",
     "__pycache__",
     "misconceptions.py",
+    "equivalents.toml",
     "alternates.py",
     "hidden",
     ".DS_Store",

@@ -30,6 +30,7 @@ def show(report: Report, console: Console, verbose: bool = False) -> None:
     for note in report.notes:
         console.print(Text(f"  note: {note}", "yellow"))
     console.print()
+    said: set[str] = set()
     for part, rows in report.by_part():
         earned, full = sum(r.points for r in rows), sum(r.max_points for r in rows)
         sign, style = SIGNS["passed" if all(r.status == "passed" for r in rows if r.max_points) else "failed"]
@@ -43,16 +44,17 @@ def show(report: Report, console: Console, verbose: bool = False) -> None:
             console.print(
                 Padding(Text(f"judged with the given {' and '.join(given)} in place of yours", "dim"), (0, 0, 0, 5), expand=False)
             )
-        named: set[str] = set()
+        named: set[str | None] = set()
         for row in rows:
             if (row.status != "passed" or verbose) and (row.status != "not_graded_here" or row.max_points):
-                _row(console, row, assignment.package, again=row.misconception in named)
+                _row(console, row, assignment.package, again=row.misconception in named, same=row.message in said)
                 named |= {row.misconception} - {None}
+                said |= {row.message} if row.status == "failed" else set()
     _closing(report, console)
 
 
-def _row(console: Console, row: Row, package: str, again: bool) -> None:
-    """One check. again: its mistake has just been explained."""
+def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> None:
+    """One check. again: its mistake has just been explained; same: its message has been shown."""
     sign, style = SIGNS[row.status]
     text = {"not_graded_here": f"not graded here, {row.message}", "not_attempted": f"not attempted, {row.message}"}.get(
         row.status, row.check.title
@@ -61,13 +63,15 @@ def _row(console: Console, row: Row, package: str, again: bool) -> None:
     lines: list[tuple[str, str]] = []
     if row.status == "grader_fault":
         lines = [("fault of the grader, not of your code; it costs you nothing. Please report: " + row.message, "")]
+    elif same:
+        lines = [("The same as above.", "")]
     elif again:
         lines = [("Looks like the same mistake.", "bold")]
     elif row.status in ("failed", "partial"):
         lines = [(line, "") for line in row.message.splitlines()[:MAX_LINES]]
         if row.hint:
             lines.append((row.hint, "bold"))
-        if not row.check.hidden and row.reason not in ("todo", "form"):
+        if not row.check.hidden and row.reason not in ("todo", "form", "missing", "syntax", "import", "forbidden"):
             if row.output.strip():
                 lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
             lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))
