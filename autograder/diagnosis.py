@@ -41,7 +41,8 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
         case "flooded":
             return "flooded", f"The result could not be taken: {error.get('message', 'it is too large')}"
         case "died" if "signal" in error:
-            name = signal.Signals(error["signal"]).name
+            number = error["signal"]
+            name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
             note = " (out of memory?)" if name == "SIGKILL" else ""
             return "died", f"The process was ended by {name}{note} before it returned anything"
         case "died":

@@ -5,6 +5,7 @@ place, so that a fault costs its own points.
 """
 
 import os
+import signal
 import threading
 import time
 from collections import Counter
@@ -16,14 +17,13 @@ from pathlib import Path
 from autograder import limits
 from autograder.checks import Check
 from autograder.diagnosis import Hint, explain_outcome, recognise
-from autograder.draw_digest import STREAM
 from autograder.errors import GraderFault
 from autograder.golden import DEVICE_FACTOR, Golden, load
 from autograder.overlay import delegate
 from autograder.report import Report, Row, empty_rows, environment
 from autograder.running import Run
 from autograder.submission import Tree
-from autograder.workers import Interrupted, Outcome
+from autograder.workers import Interrupted, Outcome, ServerLost
 
 
 @dataclass
@@ -65,9 +65,14 @@ class Grader:
                 outcome, ratio = self.run.pace(check, tree)
             else:
                 outcome = self.run.observe(check, tree)
-            judgement = self._compare(check, golden, outcome, ratio)
+        except ServerLost:
+            outcome = Outcome("died", error={"signal": int(signal.SIGKILL)})
         except GraderFault as fault:
-            return Judgement(1.0, "fault", str(fault), fault=True, outcome=Outcome("died", seconds=time.monotonic() - started))
+            return _fault(str(fault), started)
+        try:
+            judgement = self._compare(check, golden, outcome, ratio)
+        except Exception as error:  # a judge that stumbles is our fault, whatever it stumbled over
+            return _fault(f"{type(error).__name__}: {error}", started)
         judgement.outcome.seconds = time.monotonic() - started
         return judgement
 
@@ -77,8 +82,6 @@ class Grader:
             reason, text = explain_outcome(outcome, int(check.limits.get("memory_mb", self.run.assignment.memory_mb)))
             known = self._recognise(check, outcome, golden) if reason == "raised" else []
             return Judgement(0.0, reason, text, known, outcome=outcome)
-        if judge.mode == "observe" and outcome.stream != STREAM:
-            raise GraderFault("the random streams of this platform differ from the recorded ones")
         departure = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
         if departure is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
             return Judgement(
@@ -106,6 +109,10 @@ class Grader:
     def refuted(self, case: str, passed: list[Check]) -> bool:
         """Whether a misconception would have failed a check that passes."""
         return any(sketch.case == case for check in passed for sketch in self.golden(check).sketches)
+
+
+def _fault(message: str, started: float) -> Judgement:
+    return Judgement(1.0, "fault", message, fault=True, outcome=Outcome("died", seconds=time.monotonic() - started))
 
 
 def grade(

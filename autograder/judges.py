@@ -72,7 +72,13 @@ class Satisfies(Judge):
         structural = departure and departure.reason not in ("value", "nonfinite")
         if structural:
             return departure
-        if sentence := self.predicate(seen):
+        try:
+            sentence = self.predicate(seen)
+        except Exception:
+            if departure is None:
+                raise
+            return departure  # the values are wrong, and so wrong that the property cannot be asked for
+        if sentence:
             return Departure("property", "property", sentence)
         return departure
 

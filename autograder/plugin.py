@@ -81,7 +81,7 @@ class _Bench:
 
         import torch
 
-        from autograder.draw import Draw, stream_digest
+        from autograder.draw import Draw
         from autograder.observation import pack, unpack
         from autograder.worker import Solution
         from autograder.workers import Outcome
@@ -93,7 +93,7 @@ class _Bench:
             seen = check.function(Solution(self.assignment.package, str(self.assignment.folder)), draw)
         finally:
             sys.path.remove(str(self.assignment.folder.parent))
-        outcome = Outcome("observed", unpack(pack(seen)), draw.input_digests(), stream=stream_digest())
+        outcome = Outcome("observed", unpack(pack(seen)), draw.input_digests())
         return self.grader._compare(check, self.grader.golden(check), outcome, 0.0)
 
     def close(self) -> None:

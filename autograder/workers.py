@@ -18,12 +18,17 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from autograder.draw_digest import STREAM
 from autograder.errors import GraderFault
 from autograder.observation import MAX_BYTES, MalformedObservation, Observation, unpack
 from autograder.wire import write_frame
 
 KEPT_OUTPUT = 16 << 10
 START_SECONDS = 120  # a first import of torch from a cold, slow disk
+
+
+class ServerLost(Exception):
+    """The server was killed again and again, which only student code does."""
 
 
 class Interrupted(Exception):
@@ -47,7 +52,6 @@ class Outcome:
     seconds: float = 0.0
     cpu_seconds: float = 0.0
     peak_kb: int = 0
-    stream: str = ""
     steps: list["Step"] = field(default_factory=list)
 
 
@@ -65,6 +69,7 @@ class Server:
 
     def __init__(self, preload: tuple[str, ...] = ()):
         self._preload, self._lock, self._ready = preload, threading.Lock(), False
+        self._ran = False
         self.cancelled = threading.Event()
         self._start()
 
@@ -94,13 +99,7 @@ class Server:
     def close(self) -> None:
         """End the server and every worker."""
         self.cancelled.set()
-        self._socket.close()
-        try:
-            self._process.wait(timeout=3)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
-        self._errors.close()
+        self._end()
 
     @property
     def pid(self) -> int:
@@ -112,22 +111,49 @@ class Server:
             return worker.finish(seconds)
 
     def spawn(self, fds: list[int]) -> None:
-        """Have a worker forked that owns these descriptors. GraderFault if there is no server to do it."""
+        """Have a worker forked that owns these descriptors.
+
+        A server that student code has killed is started anew. GraderFault if it never ran; ServerLost if it keeps dying,
+        which is the doing of a submission and so no fault.
+        """
         with self._lock:
-            if self._process.poll() is not None and self._ready:
-                self._start()  # student code has killed it; the next check gets a new one
-            try:
-                if not self._ready:
-                    self._socket.settimeout(START_SECONDS)
-                    self._ready = self._socket.recv(5) == b"ready"
-                    self._socket.settimeout(None)
-                if self._ready:
-                    socket.send_fds(self._socket, [b"w"], fds)
-                    return
-            except OSError:
-                pass
+            for _ in range(3):
+                with suppress(OSError):
+                    if self._await_ready():
+                        socket.send_fds(self._socket, [b"w"], fds)
+                        return
+                if not self._ran:
+                    break
+                self._end()
+                self._start()
+            if self._ran:
+                raise ServerLost
             self._errors.seek(0)
-            raise GraderFault(f"the worker server does not run: {self._errors.read()[-1500:].decode(errors='replace').strip()}")
+            said = self._errors.read()[-1500:].decode(errors="replace").strip()
+            raise GraderFault(f"the worker server does not run: {said}")
+
+    def _await_ready(self) -> bool:
+        """Whether the server takes requests. GraderFault if its random streams, drawn before any student code, differ."""
+        if self._ready:
+            return self._process.poll() is None
+        self._socket.settimeout(START_SECONDS)
+        said = self._socket.recv(64).decode()
+        self._socket.settimeout(None)
+        if not said:
+            return False
+        self._ready = self._ran = True
+        if said != f"ready {STREAM}":
+            raise GraderFault("the random streams of this platform differ from the recorded ones")
+        return True
+
+    def _end(self) -> None:
+        self._socket.close()
+        try:
+            self._process.wait(timeout=3)
+        except subprocess.TimeoutExpired:
+            os.killpg(self._process.pid, signal.SIGKILL)
+            self._process.wait()
+        self._errors.close()
 
 
 class Worker:
@@ -246,7 +272,7 @@ class Worker:
                 if frame[:1] == b"E":
                     out.kind, out.error = "raised", _error(value)
                 else:
-                    out.kind, out.seen, out.stream = "observed", _seen(value), str(value.get("stream", ""))
+                    out.kind, out.seen = "observed", _seen(value)
                     out.inputs = [str(v) for k, v in value.items() if k.startswith("inputs[")]
             except (MalformedObservation, ValueError) as error:
                 out.kind, out.error = "flooded", {"message": str(error)}

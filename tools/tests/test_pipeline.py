@@ -73,6 +73,7 @@ def test_an_unknown_mistake_shows_where_it_departs(toy, tmp_path):
     ("raise SystemExit(0)", "test_value", "died", "exit(0)"),
     ("raise KeyboardInterrupt", "test_value", "raised", "KeyboardInterrupt"),
     ("import ctypes; ctypes.string_at(0)", "test_value", "died", "SIGSEGV"),
+    ("import os; os.kill(os.getpid(), 37)", "test_value", "died", "signal 37"),
     ("return bytearray(10**11)", "test_value", "memory", "more than 512 MB"),
     ("return torch.empty(10**11)", "test_value", "memory", "more than 512 MB"),
     ("return torch.nn.GELU()(x) @ w", "test_value", "forbidden", "calls gelu, which is yours to write"),
@@ -146,6 +147,23 @@ def test_killing_the_server_gains_nothing_and_the_rest_is_graded(toy, tmp_path):
     complete(graded)
     assert graded.check("test_value")["status"] == "failed"
     assert not [c for c in graded.report["checks"] if c["status"] == "grader_fault"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "head",
+    [
+        "import os\nos.kill(os.getppid(), 9)",  # in every worker, so that every server dies
+        "import numpy as np\nnp.random.RandomState.standard_normal = lambda *_: np.zeros(64)",
+        "import autograder.draw\nautograder.draw.stream_digest = lambda: 'x'",
+        "import autograder.worker\nautograder.worker.pack = lambda *_: b''",
+    ],
+)
+def test_no_submission_can_make_its_failure_look_like_the_graders(toy, tmp_path, head):
+    graded = toy.grade(toy.submission(tmp_path / "s", head=head, weighted="return None", mean="return None"))
+    complete(graded)
+    assert (graded.status, graded.report["score"]) == (1, 0), graded.stdout
+    assert {c["status"] for c in graded.report["checks"]} <= {"failed", "not_attempted"}
 
 
 @pytest.mark.slow
