@@ -83,8 +83,12 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
         tree = working_copy(source or assignment.folder, assignment, scratch / "tree")
 
         from autograder.collect import collect
+        from autograder.errors import BadInput
         from autograder.grading import grade as grade_tree
+        from autograder.grading import has_device
 
+        if device != "cpu" and not has_device(device):
+            raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
         checks = collect(assignment, only, hidden=force_hidden)
         run = Run(server, assignment, scratch / "cwd", given=tree, device=device)
         with _progress(len(checks), assignment.id) as advance:

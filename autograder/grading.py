@@ -148,7 +148,7 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
     together = [r for r in rows if r not in alone]
 
     def one(row: Row) -> None:
-        if (device := row.check.device) and not _has(device):
+        if (device := row.check.device) and not has_device(device):
             row.status, row.message = "not_graded_here", f"for want of a {device.upper()} device"
         else:
             try:
@@ -260,7 +260,7 @@ def _names(parts: frozenset[str]) -> str:
     return " and ".join(sorted(parts))
 
 
-def _has(device: str) -> bool:
+def has_device(device: str) -> bool:
     """Whether there is such a device, asked without importing torch."""
     import sys
 

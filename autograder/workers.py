@@ -189,9 +189,7 @@ class Worker:
 
     def finish(self, seconds: float) -> Outcome:
         """The outcome of a worker that sends one frame and ends."""
-        ended = self._pump(seconds, until=lambda: self._ended)
-        outcome = self._classify(ended, seconds)
-        return outcome
+        return self._classify(self._pump(seconds, until=lambda: self._ended), seconds)
 
     def step(self, seconds: float) -> Step | Outcome:
         """One step of a stepwise check: a Step, or the Outcome that ends the run (kind "observed": no further step)."""

@@ -187,6 +187,7 @@ def test_what_is_no_submission_is_refused_with_a_reason(toy, tmp_path):
         (("grade", "a77"), "there is no assignment 'a77'; there are a90"),
         (("grade", "a90", "--from", str(tmp_path / "file")), "is not a folder"),
         (("grade", "a90", "--from", str(tmp_path / "nowhere")), "is not a folder"),
+        (("grade", "a90", "--device", "mps"), "there is no such device here"),
         (("grade", "a90", "--device", "tpu"), "--device is cpu, cuda or mps"),
         (("grade", "a90", "--only", "nothing_like_this"), "no check of a90 fits"),
         (("grade", "a90", "--only", "(("), "is no expression"),
