@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from autograder.errors import GraderFault
-from autograder.observation import Array, Leaf, Observation
+from autograder.observation import Array, Leaf, Observation, array_of
 from autograder.sketch import project
 
 FACTOR = 32  # tolerance in units of the measured noise; verify asks for at least ten
@@ -182,12 +182,10 @@ def _to_json(name: str, golden: Golden, body: dict) -> dict:
 
 
 def _from_json(name: str, entry: dict, body: dict) -> Golden:
-    from autograder.observation import _array
-
     leaves = {}
     for path, row in entry["leaves"].items():
         if "dtype" in row and not row.get("random"):
-            value: Leaf = Array(row["dtype"], _array(body[f"{name}/{path}"]).values.reshape(row["shape"]))
+            value: Leaf = Array(row["dtype"], array_of(body[f"{name}/{path}"]).values.reshape(row["shape"]))
         elif "dtype" in row:
             value = Array(row["dtype"], np.zeros(row["shape"], dtype=np.float32))
         else:

@@ -99,7 +99,7 @@ def unpack(data: bytes) -> Observation:
     try:
         (size,) = struct.unpack_from("<I", data)
         leaves = json.loads(data[4 : 4 + size])
-        tensors = {name: _array(entry) for name, entry in safetensors.deserialize(data[4 + size :])}
+        tensors = {name: array_of(entry) for name, entry in safetensors.deserialize(data[4 + size :])}
     except Exception as error:
         raise MalformedObservation(f"the result cannot be read: {type(error).__name__}") from error
     if not isinstance(leaves, list) or len(leaves) > MAX_LEAVES:
@@ -122,7 +122,8 @@ def _sendable(torch) -> set:
     return {getattr(torch, name) for name in _NAMES.values()}
 
 
-def _array(entry: dict) -> Array:
+def array_of(entry: dict) -> Array:
+    """The array in one entry of a safetensors file, as `safetensors.deserialize` gives it."""
     dtype, shape, data = entry["dtype"], entry["shape"], entry["data"]
     if dtype == "BF16":  # the upper half of a float32
         wide = np.frombuffer(data, "<u2").astype("<u4") << 16

@@ -10,8 +10,6 @@ from autograder import __version__
 from autograder.assignment import Assignment, Part
 from autograder.checks import Check
 
-STATUSES = ("passed", "partial", "failed", "not_attempted", "not_graded_here", "grader_fault")
-
 
 @dataclass
 class Row:
