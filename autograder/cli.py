@@ -71,28 +71,17 @@ def _grade_one(assignment, source, only, json_file, device, force_hidden, verbos
 
 
 def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False):
-    """Grade a folder in scratch space that is gone afterwards."""
-    import tempfile
+    """Collect the checks while the server starts, and grade."""
+    from autograder.collect import collect
+    from autograder.errors import BadInput
+    from autograder.grading import has_device
+    from autograder.session import grade_folder
 
-    from autograder.running import Run
-    from autograder.submission import working_copy
-
-    with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        scratch = Path(folder)
-        (scratch / "cwd").mkdir()
-        tree = working_copy(source or assignment.folder, assignment, scratch / "tree")
-
-        from autograder.collect import collect
-        from autograder.errors import BadInput
-        from autograder.grading import grade as grade_tree
-        from autograder.grading import has_device
-
-        if device != "cpu" and not has_device(device):
-            raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
-        checks = collect(assignment, only, hidden=force_hidden)
-        run = Run(server, assignment, scratch / "cwd", given=tree, device=device)
-        with _progress(len(checks), assignment.id) as advance:
-            return grade_tree(run, tree, checks, scratch, progress=advance)
+    if device != "cpu" and not has_device(device):
+        raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
+    checks = collect(assignment, only, hidden=force_hidden)
+    with _progress(len(checks), assignment.id) as advance:
+        return grade_folder(source or assignment.folder, assignment, checks, server, device=device, progress=advance)
 
 
 def _show(report, verbose: bool = False) -> None:
