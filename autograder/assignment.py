@@ -3,7 +3,7 @@
 import os
 import re
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from autograder.errors import BadInput
@@ -24,7 +24,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One assignment. id: "a01"; package: "a01_transformer"; limits: of one check."""
+    """One assignment. id: "a01"; package: "a01_transformer"; seconds, memory_mb: limits of one check.
+
+    preload: modules to import before workers are forked; processes: how many a check may start besides its own.
+    """
 
     id: str
     package: str
@@ -36,6 +39,8 @@ class Assignment:
     memory_mb: int
     forbidden: tuple[str, ...]
     preload: tuple[str, ...]
+    processes: int = 0
+    gradescope: dict = field(default_factory=dict, compare=False)  # the optional table; gradescope.py reads it
 
     @property
     def points(self) -> float:
@@ -84,6 +89,8 @@ def read(folder: Path) -> Assignment:
             table["limits"]["memory_mb"],
             tuple(table["forbidden"]),
             tuple(table.get("preload", ())),
+            table["limits"].get("processes", 0),
+            dict(table.get("gradescope", {})),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"{folder.name}/assignment.toml cannot be used: {type(error).__name__}: {error}") from error

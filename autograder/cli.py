@@ -72,14 +72,13 @@ def _grade_one(assignment, source, only, json_file, device, force_hidden, verbos
 
 def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False):
     """Collect the checks while the server starts, and grade."""
-    from autograder.collect import collect
     from autograder.errors import BadInput
     from autograder.grading import has_device
-    from autograder.session import grade_folder
+    from autograder.session import checks_of, grade_folder
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
-    checks = collect(assignment, only, hidden=force_hidden)
+    checks = checks_of(assignment, only, force_hidden)
     with _progress(len(checks), assignment.id) as advance:
         return grade_folder(source or assignment.folder, assignment, checks, server, device=device, progress=advance)
 

@@ -4,6 +4,7 @@ A check that fails while a part it `needs` is wrong too gets a second chance wit
 place, so that a fault costs its own points.
 """
 
+import math
 import os
 import signal
 import threading
@@ -13,12 +14,13 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import NoneType
 
-from autograder import limits
 from autograder.checks import Check
 from autograder.diagnosis import Hint, explain_outcome, recognise
 from autograder.errors import GraderFault
 from autograder.golden import DEVICE_FACTOR, Golden, load
+from autograder.observation import Alien, Array
 from autograder.overlay import delegate
 from autograder.report import Report, Row, empty_rows, environment
 from autograder.running import Run
@@ -35,6 +37,7 @@ class Judgement:
     message: str = ""
     hints: list[Hint] = field(default_factory=list)
     fault: bool = False
+    ranked: float | None = None
     outcome: Outcome = field(default_factory=lambda: Outcome("died"))
 
 
@@ -74,6 +77,7 @@ class Grader:
         except Exception as error:  # a judge that stumbles is our fault, whatever it stumbled over
             return _fault(f"{type(error).__name__}: {error}", started)
         judgement.outcome.seconds = time.monotonic() - started
+        judgement.ranked = _ranked(check, outcome, ratio) if judgement.share > 0 else None
         return judgement
 
     def _compare(self, check: Check, golden: Golden, outcome: Outcome, ratio: float) -> Judgement:
@@ -111,6 +115,17 @@ class Grader:
         return any(sketch.case == case for check in passed for sketch in self.golden(check).sketches)
 
 
+def _ranked(check: Check, outcome: Outcome, ratio: float) -> float | None:
+    """The number that @ranks names: a leaf with one finite number, or "pace", the time as a ratio to the baseline."""
+    if check.ranks is None or check.hidden:
+        return None
+    leaf = ratio if check.judge.mode == "pace" and check.ranks[0] == "pace" else outcome.seen.get(check.ranks[0])
+    values = leaf.values.ravel() if isinstance(leaf, Array) else [leaf]
+    if len(values) != 1 or isinstance(values[0], str | Alien | NoneType) or not math.isfinite(values[0]):
+        return None
+    return float(values[0])
+
+
 def _fault(message: str, started: float) -> Judgement:
     return Judgement(1.0, "fault", message, fault=True, outcome=Outcome("died", seconds=time.monotonic() - started))
 
@@ -126,7 +141,7 @@ def grade(
     """The report on a working copy. Ctrl-C gives a partial one; `progress` is called with each row as it is done."""
     started, grader = time.monotonic(), Grader(run)
     rows = empty_rows(run.assignment, checks)
-    report = Report(run.assignment, rows, limits.LEVEL, run.device, tree.notes, environment=environment())
+    report = Report(run.assignment, rows, run.jail.level, run.device, tree.notes, environment=environment())
     report.empty = len(tree.missing) == len(run.assignment.deliverables)
     try:
         _each(rows, lambda row: _settle(row, grader.judge(row.check, tree)), run, jobs, progress)
@@ -178,7 +193,7 @@ def _settle(row: Row, judgement: Judgement) -> None:
     )
     row.points = row.max_points * judgement.share
     row.reason, row.message, row.seconds = judgement.reason, judgement.message, judgement.outcome.seconds
-    row.candidates = judgement.hints
+    row.candidates, row.ranked = judgement.hints, judgement.ranked
     _name(row, judgement.hints[:1])
     row.output = "" if row.check.hidden else judgement.outcome.output
     if row.check.hidden and row.status != "passed":  # nothing that the student could have shaped leaves a hidden check

@@ -1,29 +1,62 @@
-"""What is done to a worker after the fork and before any student code is imported.
+"""What is done to a worker after the fork and before any student code is imported: the inside of `jail.py`'s levels."""
 
-Level 1 of DESIGN §4: a process of its own, rlimits, a wall-clock deadline kept by the parent. Levels 2 and 3 (uid,
-seccomp, Landlock) belong into `confine`, the one place that every worker passes.
-"""
-
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 from pathlib import Path
 
-LEVEL = 1
+from autograder import landlock, seccomp
+
+FILE_BYTES = 64 << 20  # one file
+OPEN_FILES = 256
+THREADS = 64  # threads and processes of a submission, where it has a user of its own
+DEVICES = ("/dev/null", "/dev/zero", "/dev/urandom", "/dev/random")
+SYSTEM = (  # what torch and the C library look up: shared libraries, time zones, the number of cores
+    *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime", "/etc/ld.so.cache"),
+    *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"),
+)
+_NO_NEW_PRIVILEGES = 38
 
 
-def confine(memory_mb: int, seconds: float, scratch: str) -> None:
-    """Limit this process for good. memory_mb comes on top of what the server already maps."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (64 << 20, 64 << 20))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (256, 256))
-    cpu = int(seconds) + 5  # the parent's wall clock is the deadline; this only ends what no one watches any more
-    resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu + 1))
-    if memory_mb and (mapped := _mapped_bytes()):
-        resource.setrlimit(resource.RLIMIT_AS, (mapped + (memory_mb << 20),) * 2)
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+def confine(
+    level: int, uid: int | None, memory_mb: int, seconds: float, scratch: str, readable: list[str], processes: int
+) -> None:
+    """Limit this process for good. memory_mb comes on top of what the server already maps; only `scratch` can be written.
+
+    OSError if the kernel refuses: then nothing of the submission is run.
+    """
+    os.environ.update(HOME=scratch, TMPDIR=scratch)
     os.chdir(scratch)
+    _limit_resources(memory_mb, seconds, processes if uid is not None else None)
+    if level < 2:
+        return
+    if ctypes.CDLL(None, use_errno=True).prctl(_NO_NEW_PRIVILEGES, 1, 0, 0, 0):
+        raise OSError(ctypes.get_errno(), "the kernel does not promise that nothing gains rights")
+    if landlock.version():
+        landlock.restrict([*readable, *SYSTEM], [scratch, *DEVICES])
+    if uid is not None:
+        os.setgroups([])  # before the user goes: without it root's groups stay
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    seccomp.install(processes=processes > 0)
+
+
+def _limit_resources(memory_mb: int, seconds: float, processes: int | None) -> None:
+    limit = lambda what, soft, hard=None: resource.setrlimit(what, (soft, soft if hard is None else hard))
+    limit(resource.RLIMIT_CORE, 0)
+    limit(resource.RLIMIT_FSIZE, FILE_BYTES)
+    limit(resource.RLIMIT_NOFILE, OPEN_FILES)
+    cpu = int(seconds) + 5  # the parent's wall clock is the deadline; this only ends what no one watches any more
+    limit(resource.RLIMIT_CPU, cpu, cpu + 1)
+    if memory_mb and (mapped := _mapped_bytes()):
+        limit(resource.RLIMIT_AS, mapped + (memory_mb << 20))
+    if processes is not None:
+        limit(resource.RLIMIT_NPROC, THREADS + processes)
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    with contextlib.suppress(OSError):  # where memory runs out all the same, this is the process that goes
+        Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def return_freed_memory() -> None:

@@ -4,7 +4,7 @@ Each check runs in a worker of its own. With -s or --pdb it runs in the pytest p
 that prints appear and a debugger stops in the student's code.
 """
 
-import tempfile
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -60,17 +60,18 @@ class _Bench:
     def __init__(self, folder: Path):
         from autograder import assignment
         from autograder.grading import Grader
+        from autograder.jail import lease
         from autograder.running import Run
+        from autograder.session import scratch_space
         from autograder.submission import working_copy
         from autograder.workers import Server
 
         self.assignment = assignment.read(folder)
-        self._scratch = tempfile.TemporaryDirectory(prefix="grade-")
-        root = Path(self._scratch.name)
-        (root / "scratch").mkdir()
-        self.server = Server(self.assignment.preload)
-        self.tree = working_copy(folder, self.assignment, root / "tree")
-        self.grader = Grader(Run(self.server, self.assignment, root / "scratch", given=self.tree))
+        self._open = ExitStack()
+        scratch, jail = self._open.enter_context(scratch_space()), self._open.enter_context(lease())
+        self.server = self._open.enter_context(Server(self.assignment.preload))
+        self.tree = working_copy(folder, self.assignment, scratch / "tree")
+        self.grader = Grader(Run(self.server, self.assignment, scratch / "cwd", self.tree, jail))
 
     def judge(self, check):
         return self.grader.judge(check, self.tree)
@@ -97,8 +98,7 @@ class _Bench:
         return self.grader._compare(check, self.grader.golden(check), outcome, 0.0)
 
     def close(self) -> None:
-        self.server.close()
-        self._scratch.cleanup()
+        self._open.close()
 
 
 _benches = pytest.StashKey[dict]()

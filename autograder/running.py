@@ -1,12 +1,16 @@
 """One check on one tree: builds the request, drives the worker as the judge asks for, and hands back what was seen."""
 
+import shutil
+import tempfile
 import time
-from contextlib import ExitStack
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.checks import Check
+from autograder.jail import Jail, library_folders
 from autograder.observation import MalformedObservation
 from autograder.submission import Tree
 from autograder.workers import Outcome, Server, Step, Worker
@@ -14,12 +18,14 @@ from autograder.workers import Outcome, Server, Step, Worker
 
 @dataclass(frozen=True)
 class Run:
-    """How to run a check. exact: float64 for float32; seed: added to the check's own; given: a tree without student code."""
+    """How to run a check. scratch: a folder in which each worker gets one of its own; given: a tree without student code;
+    exact: float64 for float32; seed: added to the check's own."""
 
     server: Server
     assignment: Assignment
     scratch: Path
     given: Tree
+    jail: Jail
     exact: bool = False
     seed: int = 0
     device: str = "cpu"
@@ -29,20 +35,22 @@ class Run:
 
     def observe(self, check: Check, tree: Tree) -> Outcome:
         """What the check sees in this tree; the steps of a stepwise check become leaves "step 0.out", …."""
-        seconds, request = self._seconds(check), self._request(check, tree)
-        if check.judge.mode == "observe":
-            return self.server.observe(request, seconds)
-        started = time.monotonic()
-        with Worker(self.server, request) as worker:
-            worker.start_clock()
-            return self._drive([worker], started + seconds, rounds=_rounds(check))
+        seconds, started = self._seconds(check), time.monotonic()
+        with self._private_folder() as folder:
+            request = self._request(check, tree, folder)
+            if check.judge.mode == "observe":
+                return self.server.observe(request, seconds)
+            with Worker(self.server, request) as worker:
+                worker.start_clock()
+                return self._drive([worker], started + seconds, rounds=_rounds(check))
 
     def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
         """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""
         judge, started = check.judge, time.monotonic()
-        baseline = self._request(check, self.given, baseline=True)
         with ExitStack() as stack:
-            workers = [stack.enter_context(Worker(self.server, r)) for r in (self._request(check, tree), baseline)]
+            mine, theirs = (stack.enter_context(self._private_folder()) for _ in range(2))
+            requests = self._request(check, tree, mine), self._request(check, self.given, theirs, baseline=True)
+            workers = [stack.enter_context(Worker(self.server, request)) for request in requests]
             for worker in workers:
                 worker.start_clock()
             outcome = self._drive(workers, started + self._seconds(check), rounds=_rounds(check))
@@ -74,7 +82,17 @@ class Run:
     def _seconds(self, check: Check) -> float:
         return check.limits.get("seconds", self.assignment.seconds)
 
-    def _request(self, check: Check, tree: Tree, baseline: bool = False) -> dict:
+    @contextmanager
+    def _private_folder(self) -> Iterator[str]:
+        """An empty folder for one worker, so that nothing written there outlives its check."""
+        folder = Path(tempfile.mkdtemp(dir=self.scratch))
+        self.jail.own(folder)
+        try:
+            yield str(folder)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _request(self, check: Check, tree: Tree, folder: str, baseline: bool = False) -> dict:
         probe = check.judge.probe if baseline else None
         return {
             "source": check.path.read_text(encoding="utf-8"),
@@ -83,14 +101,22 @@ class Run:
             "probe": probe is not None,
             "tree": str(tree.path),
             "folder": str(tree.folder),
-            "scratch": str(self.scratch),
+            "scratch": folder,
             "solution": f"given.{self.assignment.package}" if baseline else self.assignment.package,
             "seed": (check.seed + self.seed) & 0xFFFFFFFF,
             "exact": self.exact,
             "device": check.device or self.device,
             "mode": check.judge.mode,
             "seconds": self._seconds(check),
-            "memory_mb": 0 if "cuda" in (check.device, self.device) else check.limits.get("memory_mb", self.assignment.memory_mb),
+            "jail": {
+                "level": self.jail.level,
+                "uid": self.jail.uid,
+                "memory_mb": 0
+                if "cuda" in (check.device, self.device)
+                else check.limits.get("memory_mb", self.assignment.memory_mb),
+                "readable": [str(tree.path), *library_folders()],
+                "processes": self.assignment.processes,
+            },
             "forbidden": [] if baseline or check.judge.mode == "pace" else list(self.assignment.forbidden),
         }
 

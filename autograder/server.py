@@ -7,6 +7,7 @@ every control socket closes, and with them every worker.
 """
 
 import contextlib
+import ctypes
 import gc
 import importlib
 import json
@@ -16,6 +17,8 @@ import signal
 import socket
 import sys
 from pathlib import Path
+
+_CHILD_SUBREAPER = 36
 
 
 def main(fd: int) -> None:
@@ -32,11 +35,14 @@ def main(fd: int) -> None:
         "jaxtyping",
         "safetensors.torch",
         "gradescope_utils.autograder_utils.decorators",
+        "autograder.by_hand",
         "autograder.judges",
         "autograder.properties",
         *preload,
     ]:
         importlib.import_module(name)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)  # what a worker leaves behind becomes our child, not init's
     parent = socket.socket(fileno=fd)
     wake_r, wake_w = socket.socketpair()
     wake_w.setblocking(False)
@@ -89,12 +95,18 @@ def _become_worker(worker, fds: list[int], keep_open: set[int]) -> None:
 
 
 def _reap(workers: dict, selector) -> None:
-    while workers:
-        pid, status, usage = os.wait4(-1, os.WNOHANG)
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return
         if pid == 0:
             return
+        if pid not in workers:  # left behind by a worker, and dead by now
+            continue
         _kill(pid)  # what it has left behind in its process group
         control = workers.pop(pid)
+        _kill_orphans(workers)
         if control.fileno() in selector.get_map():
             selector.unregister(control)
         with contextlib.suppress(OSError):  # the parent may have lost interest
@@ -102,6 +114,15 @@ def _reap(workers: dict, selector) -> None:
                 json.dumps({"status": status, "cpu": usage.ru_utime + usage.ru_stime, "peak_kb": usage.ru_maxrss}).encode()
             )
         control.close()
+
+
+def _kill_orphans(workers: dict) -> None:
+    """Kill children that are no workers: processes of a worker that has ended, in a session of their own."""
+    with contextlib.suppress(OSError):  # not every kernel lists them
+        for pid in map(int, Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()):
+            if pid not in workers:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
 
 def _kill(pid: int) -> None:

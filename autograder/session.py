@@ -4,11 +4,13 @@ The same few lines serve the command line, Gradescope and a whole class, so a su
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.checks import Check
+from autograder.jail import here, lease
 from autograder.report import Report, Row
 from autograder.workers import Server
 
@@ -31,9 +33,25 @@ def grade_folder(
     from autograder.running import Run
     from autograder.submission import working_copy
 
-    with tempfile.TemporaryDirectory(prefix="grade-") as folder:
-        scratch = Path(folder)
-        (scratch / "cwd").mkdir()
+    with scratch_space() as scratch, lease() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
-        run = Run(server, assignment, scratch / "cwd", given=tree, device=device)
+        run = Run(server, assignment, scratch / "cwd", tree, jail, device=device)
         return grade(run, tree, checks, scratch, jobs, progress)
+
+
+@contextmanager
+def scratch_space() -> Iterator[Path]:
+    """A folder that others may pass through but not list, with an empty one, `cwd`, for what workers write."""
+    with tempfile.TemporaryDirectory(prefix="grade-", ignore_cleanup_errors=True) as folder:
+        scratch = Path(folder)
+        scratch.chmod(0o711)
+        (scratch / "cwd").mkdir(mode=0o711)
+        yield scratch
+
+
+def checks_of(assignment: Assignment, only: str | None = None, force_hidden: bool = False) -> list[Check]:
+    """The checks to run here: hidden ones, where there are any, only if the code beside them cannot read them."""
+    from autograder.collect import collect
+
+    hidden = assignment.hidden.exists() and (force_hidden or here().hides(assignment.hidden))
+    return collect(assignment, only, hidden)

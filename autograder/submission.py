@@ -12,6 +12,7 @@ from pathlib import Path
 
 from autograder.assignment import ASSIGNMENTS, Assignment
 from autograder.errors import BadInput
+from autograder.unpack import home
 
 MAX_FILE_BYTES = 1 << 20
 _SILENT = {
@@ -28,6 +29,8 @@ _SILENT = {
     "alternates.py",
     "hidden",
     ".DS_Store",
+    "__MACOSX",
+    "manifest.json",
 }
 
 
@@ -52,9 +55,8 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     """Copy the deliverables of a folder to `into`; what is missing is noted. BadInput if it is no folder."""
     if not source.is_dir():
         raise BadInput(f"{source} is not a folder; give the folder that holds {', '.join(assignment.deliverables[:3])} …")
-    inner = source / assignment.package
-    if not any((source / name).exists() for name in assignment.deliverables) and inner.is_dir():
-        source = inner  # the package folder was zipped as a whole
+    if not any((source / name).is_symlink() or (source / name).exists() for name in assignment.deliverables):
+        source = home(source, assignment.deliverables)  # the folder was zipped, or the one above it
     folder = into / assignment.package
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -72,6 +74,8 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     if extra:
         shown = ", ".join("".join(c if c.isprintable() else "�" for c in n)[:60] for n in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")
+    for path in [into, *into.rglob("*")]:  # whatever the umask: a worker may have a user of its own
+        path.chmod(0o755 if path.is_dir() else 0o644)
     return Tree(into, folder, tuple(notes), tuple(missing))
 
 

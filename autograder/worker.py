@@ -40,7 +40,7 @@ class Solution:
         """The answers in by_hand.toml; an open question raises, as a stub does."""
         path = self._folder / "by_hand.toml"
         try:
-            answers = tomllib.loads(path.read_text(encoding="utf-8"))
+            answers = tomllib.loads(path.read_text(encoding="utf-8-sig"))
         except (OSError, ValueError) as error:
             raise ValueError(f"by_hand.toml cannot be read: {error}") from None
         return _Answers(answers)
@@ -56,7 +56,7 @@ class _Answers(dict):
 def main(request_fd: int, result_fd: int) -> None:
     """Serve one request; never returns to the caller's code with student state alive (the caller exits at once)."""
     request = json.loads(read_frame(request_fd))
-    limits.confine(request["memory_mb"], request["seconds"], request["scratch"])
+    limits.confine(**request["jail"], seconds=request["seconds"], scratch=request["scratch"])
     torch.set_num_threads(request.get("threads", 1))
     solution = Solution(request["solution"], request["folder"])
     trap = Trap(request["forbidden"], request["folder"])

@@ -5,7 +5,6 @@ run of the reference. Each misconception of a module leaves a sketch in every ch
 """
 
 import json
-import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,9 +20,11 @@ from autograder.collect import collect
 from autograder.diagnosis import hints_path, raised
 from autograder.errors import GraderFault
 from autograder.golden import Expected, Golden, Sketch, gap, is_float, numbers, save, sketch, tolerance
+from autograder.jail import lease
 from autograder.observation import Array, Leaf, Observation
 from autograder.overlay import replace as overlay
 from autograder.running import Run
+from autograder.session import scratch_space
 from autograder.submission import Tree, working_copy
 from autograder.workers import Outcome, Server
 
@@ -60,11 +61,9 @@ class Workshop:
 @contextmanager
 def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
     """Server, scratch folders and a working copy of the reference."""
-    with tempfile.TemporaryDirectory(prefix="golden-") as folder, Server(assignment.preload) as server:
-        scratch = Path(folder)
-        (scratch / "cwd").mkdir()
+    with scratch_space() as scratch, Server(assignment.preload) as server, lease() as jail:
         tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
-        yield Workshop(assignment, Run(server, assignment, scratch / "cwd", given=tree, seed=seed), tree, scratch)
+        yield Workshop(assignment, Run(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)
 
 
 def record(shop: Workshop, checks: list[Check], sketches: bool = True) -> dict[str, Golden]:

@@ -1,0 +1,126 @@
+"""A system-call filter for one worker, as raw BPF through ctypes: no library, no compiler, x86-64 and aarch64.
+
+What is refused fails with EPERM, so that honest code which probes for a feature goes on. The filter binds every thread
+and child of the process and cannot be taken off again. It needs no-new-privileges or root.
+Source: seccomp(2); linux/filter.h, linux/seccomp.h, linux/audit.h.
+"""
+
+import ctypes
+import errno
+import os
+import platform
+import struct
+
+# name: (x86-64, aarch64); None where an architecture does not have the call
+_REFUSED = {
+    # other processes, and what the kernel keeps for root
+    "ptrace": (101, 117),
+    "process_vm_readv": (310, 270),
+    "process_vm_writev": (311, 271),
+    "process_madvise": (440, 440),
+    "pidfd_open": (434, 434),
+    "pidfd_getfd": (438, 438),
+    "pidfd_send_signal": (424, 424),
+    "kcmp": (312, 272),
+    "mount": (165, 40),
+    "umount2": (166, 39),
+    "move_mount": (429, 429),
+    "open_tree": (428, 428),
+    "fsopen": (430, 430),
+    "pivot_root": (155, 41),
+    "chroot": (161, 51),
+    "unshare": (272, 97),
+    "setns": (308, 268),
+    "add_key": (248, 217),
+    "request_key": (249, 218),
+    "keyctl": (250, 219),
+    "bpf": (321, 280),
+    "perf_event_open": (298, 241),
+    "userfaultfd": (323, 282),
+    "io_uring_setup": (425, 425),
+    "io_uring_enter": (426, 426),
+    "io_uring_register": (427, 427),
+    "init_module": (175, 105),
+    "finit_module": (313, 273),
+    "delete_module": (176, 106),
+    "kexec_load": (246, 104),
+    "open_by_handle_at": (304, 265),
+    "swapon": (167, 224),
+    "reboot": (169, 142),
+    "setpriority": (141, 140),
+    "sched_setaffinity": (203, 122),
+    "sched_setscheduler": (144, 119),
+    "sched_setattr": (314, 274),
+    # memory and disk that no limit of a process counts, and that outlives it
+    "memfd_create": (319, 279),
+    "fallocate": (285, 47),
+    "shmget": (29, 194),
+    "semget": (64, 190),
+    "msgget": (68, 186),
+    "mq_open": (240, 180),
+}
+_SOCKET = (41, 198)
+_CLONE, _CLONE3, _FORK, _VFORK = (56, 220), (435, 435), (57, None), (58, None)
+_TO_A_PROCESS = {"kill": (62, 129), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240)}
+_TKILL, _PRLIMIT = (200, 130), (302, 261)
+
+_AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
+_X32 = 0x40000000  # bit of the system-call number of x86-64's second calling convention
+_CLONE_THREAD, _AF_UNIX = 0x00010000, 1
+_LOAD, _EQUAL, _ABOVE, _BITS, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
+_ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
+_NR, _ARCH, _ARG0 = 0, 4, 16  # offsets in struct seccomp_data; the low half of an argument comes first
+_SET_MODE_FILTER = 1
+_SECCOMP = {"x86_64": 317, "aarch64": 277}
+
+
+def available() -> bool:
+    """Whether this machine has an architecture that the filter is written for."""
+    return platform.machine() in _AUDIT and platform.system() == "Linux"
+
+
+def install(processes: bool) -> None:
+    """Filter this process for good. processes: whether it may start others. OSError if the kernel refuses."""
+    program = assemble(platform.machine(), os.getpid(), processes)
+    buffer = ctypes.create_string_buffer(program)
+    header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.syscall(_SECCOMP[platform.machine()], _SET_MODE_FILTER, 0, header):
+        raise OSError(ctypes.get_errno(), "the kernel takes no seccomp filter")
+
+
+def assemble(machine: str, pid: int, processes: bool) -> bytes:
+    """The BPF program, eight bytes an instruction. KeyError for another machine than x86_64 and aarch64."""
+    column = ("x86_64", "aarch64").index(machine) if machine in _AUDIT else _AUDIT[machine]
+    refuse, missing = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
+    code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT[machine]), (_RETURN, 0, 0, missing), (_LOAD, 0, 0, _NR)]
+    if machine == "x86_64":
+        code += [(_ABOVE, 0, 1, _X32), (_RETURN, 0, 0, missing)]
+
+    def when(number: int | None, *then: tuple) -> None:
+        if number is not None:
+            code.extend([(_EQUAL, 0, len(then), number), *then])
+
+    for numbers in _REFUSED.values():
+        when(numbers[column], (_RETURN, 0, 0, refuse))
+    allow_if = lambda test, value: ((_LOAD, 0, 0, _ARG0), (test, 0, 1, value), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, refuse))
+    when(_SOCKET[column], *allow_if(_EQUAL, _AF_UNIX))
+    when(
+        _PRLIMIT[column],
+        (_LOAD, 0, 0, _ARG0),
+        (_EQUAL, 1, 0, 0),
+        (_EQUAL, 0, 1, pid),
+        (_RETURN, 0, 0, _ALLOW),
+        (_RETURN, 0, 0, refuse),
+    )
+    if not processes:
+        # clone3 hides its flags behind a pointer; without it the C library takes clone, whose flags can be read
+        when(_CLONE3[column], (_RETURN, 0, 0, missing))
+        when(_CLONE[column], *allow_if(_BITS, _CLONE_THREAD))
+        for numbers in (_FORK, _VFORK):
+            when(numbers[column], (_RETURN, 0, 0, refuse))
+        for numbers in _TO_A_PROCESS.values():
+            when(numbers[column], *allow_if(_EQUAL, pid))
+        when(_TKILL[column], (_RETURN, 0, 0, refuse))  # addresses threads of any process; the C library uses tgkill
+    code.append((_RETURN, 0, 0, _ALLOW))
+    return b"".join(struct.pack("HBBI", *step) for step in code)
