@@ -4,8 +4,9 @@ Points and visibility come from gradescope-utils' decorators, the judge from `ju
 that a check belongs to, what it builds on, its own limits, the device it asks for.
 """
 
+import functools
 import inspect
-import linecache
+import marshal
 import sys
 import types
 import zlib
@@ -36,7 +37,10 @@ def on_device(name: str) -> Callable:
 
 
 def ranks(leaf: str, order: str = "desc") -> Callable:
-    """A leaderboard column: the value of this leaf, read by the parent. order: "asc" or "desc"."""
+    """A leaderboard column: the number in this leaf, read by the parent once the check passes. order: "asc" or "desc".
+
+    The leaf "pace" of a `keeps_pace` check is the time as a ratio to the baseline, which the parent measures.
+    """
     return _mark("__ranks__", (leaf, order))
 
 
@@ -124,13 +128,18 @@ class Check:
         )
 
 
-def load_source(source: str, path: str) -> types.ModuleType:
-    """A check module from text: a worker needs no right to read the file that the text came from."""
+@functools.cache
+def compiled(path: Path) -> bytes:
+    """The code of a check file, as it is sent to workers: they need no right to read the file, and no time to compile it."""
+    return marshal.dumps(compile(path.read_text(encoding="utf-8"), str(path), "exec"))
+
+
+def load_code(code: bytes, path: str) -> types.ModuleType:
+    """The module of a check file from its code, which comes from the grader itself and so may be trusted."""
     module = types.ModuleType(f"check_{Path(path).stem}")
     module.__file__ = path
-    linecache.cache[path] = (len(source), None, source.splitlines(True), path)
     sys.modules[module.__name__] = module
-    exec(compile(source, path, "exec"), module.__dict__)
+    exec(marshal.loads(code), module.__dict__)
     return module
 
 

@@ -28,15 +28,18 @@ def main() -> None:
 def grade(
     assignment: Annotated[str, typer.Argument(help="a01, or nothing for all", show_default=False)] = "",
     source: Annotated[
-        Path | None, typer.Option("--from", help="Folder of deliverables to grade instead of assignments/.")
+        Path | None, typer.Option("--from", help="Folder (or zip) of deliverables to grade instead of assignments/.")
     ] = None,
     only: Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as JSON.")] = None,
+    html_file: Annotated[Path | None, typer.Option("--html", help="Write the report there as a page.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     force_hidden: Annotated[bool, typer.Option("--force-hidden", help="Run hidden checks at any level of isolation.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what passed, too.")] = False,
 ) -> None:
     """Grade one assignment; without a name, all of them."""
+    import json
+
     from autograder import assignment as assignments
     from autograder.errors import BadInput, CourseError
 
@@ -44,10 +47,22 @@ def grade(
     try:
         if device not in ("cpu", "cuda", "mps"):
             raise BadInput(f"--device is cpu, cuda or mps; got {device!r}")
-        if not assignment and (source or json_file):
-            raise BadInput("--from and --json need an assignment: grade a01 --from DIR")
+        if not assignment and (source or json_file or html_file):
+            raise BadInput("--from, --json and --html need an assignment: grade a01 --from DIR")
+        for path in filter(None, (json_file, html_file)):
+            if not path.parent.is_dir():
+                raise BadInput(f"{path} cannot be written: there is no folder {path.parent}")
         for name in [assignment] if assignment else assignments.known():
-            status = max(status, _grade_one(assignments.load(name), source, only, json_file, device, force_hidden, verbose))
+            one = assignments.load(name)
+            report = _grade_one(one, source, only, device, force_hidden)
+            if json_file:
+                _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+            if html_file:
+                from autograder.html import page
+
+                _write(html_file, page(report.as_json()))
+            _show(report, verbose)
+            status = max(status, report.exit_status)
     except CourseError as error:
         typer.echo(f"{'The grader itself is at fault' if error.status == 3 else 'Error'}: {error}", err=True)
         status = error.status
@@ -57,17 +72,11 @@ def grade(
     _leave(status)
 
 
-def _grade_one(assignment, source, only, json_file, device, force_hidden, verbose) -> int:
-    import json
-
+def _grade_one(assignment, source, only, device, force_hidden):
     from autograder.workers import Server
 
     with Server(assignment.preload) as server:  # it imports torch while we read the checks
-        report = _report(server, assignment, source, only, device, force_hidden)
-    if json_file:
-        _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
-    _show(report, verbose)
-    return report.exit_status
+        return _report(server, assignment, source, only, device, force_hidden)
 
 
 def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False):
@@ -75,12 +84,13 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
     from autograder.errors import BadInput
     from autograder.grading import has_device
     from autograder.session import checks_of, grade_folder
+    from autograder.unpack import as_folder
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
     checks = checks_of(assignment, only, force_hidden)
-    with _progress(len(checks), assignment.id) as advance:
-        return grade_folder(source or assignment.folder, assignment, checks, server, device=device, progress=advance)
+    with as_folder(source or assignment.folder) as folder, _progress(len(checks), assignment.id) as advance:
+        return grade_folder(folder, assignment, checks, server, device=device, progress=advance)
 
 
 def _show(report, verbose: bool = False) -> None:
@@ -89,6 +99,30 @@ def _show(report, verbose: bool = False) -> None:
     from autograder.terminal import show
 
     show(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
+
+
+@app.command()
+def submission(
+    assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
+    to: Annotated[Path | None, typer.Option(help="The zip to write; by default a01-submission.zip here.")] = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of deliverables instead of assignments/.")] = None,
+) -> None:
+    """Build the zip to upload, and check it: complete, parsable, not too large."""
+    from autograder import assignment as assignments
+    from autograder.errors import CourseError
+    from autograder.upload import build, write
+
+    try:
+        one = assignments.load(assignment)
+        upload = build(source or one.folder, one)
+        target = to or Path(f"{one.id}-submission.zip")
+        write(target, upload.data)
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        _leave(error.status)
+    for warning in upload.warnings:
+        typer.echo(f"warning: {warning}", err=True)
+    typer.echo(f"wrote {target}: {upload.files} files, {len(upload.data):,} bytes, manifest {upload.sha256[:16]}")
 
 
 @app.command()

@@ -18,7 +18,7 @@ from types import ModuleType
 import pytest
 
 from autograder.assignment import ROOT, Assignment
-from autograder.checks import Check, load_source
+from autograder.checks import Check, compiled, load_code
 from autograder.errors import BadInput, GraderFault
 
 
@@ -56,7 +56,7 @@ def read_checks(path: Path) -> list[Check]:
     """The checks of one file, in its order. GraderFault when the file itself is broken."""
     try:
         with _torch_later():
-            module = load_source(path.read_text(encoding="utf-8"), str(path))
+            module = load_code(compiled(path), str(path))
         return [
             Check.of(f, path, hidden=path.parent.name == "hidden")
             for name, f in vars(module).items()

@@ -22,6 +22,7 @@ from autograder.errors import GraderFault
 from autograder.golden import DEVICE_FACTOR, Golden, load
 from autograder.observation import Alien, Array
 from autograder.overlay import delegate
+from autograder.plain import plain
 from autograder.report import Report, Row, empty_rows, environment
 from autograder.running import Run
 from autograder.submission import Tree
@@ -169,7 +170,7 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
             try:
                 work(row)
             except Interrupted:
-                row.message = "interrupted"
+                row.message = row.message if row.reason else "interrupted"  # a first verdict stays
         progress(row)
 
     pool = ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
@@ -192,12 +193,12 @@ def _settle(row: Row, judgement: Judgement) -> None:
         else ("passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
     )
     row.points = row.max_points * judgement.share
-    row.reason, row.message, row.seconds = judgement.reason, judgement.message, judgement.outcome.seconds
+    row.reason, row.message, row.seconds = judgement.reason, plain(judgement.message), judgement.outcome.seconds
     row.candidates, row.ranked = judgement.hints, judgement.ranked
     _name(row, judgement.hints[:1])
     row.output = "" if row.check.hidden else judgement.outcome.output
     if row.check.hidden and row.status != "passed":  # nothing that the student could have shaped leaves a hidden check
-        row.message = row.check.hide_errors or "a hidden check: " + row.check.title
+        row.message = row.check.hide_errors or "a hidden check; what it saw is not shown"
 
 
 def _name(row: Row, hints: list[Hint]) -> None:

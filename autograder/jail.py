@@ -77,7 +77,8 @@ def closed_folder(paths: Iterable[str | Path]) -> str | None:
 def library_folders() -> tuple[str, ...]:
     """What an import may read: the environment and the standard library."""
     paths = sysconfig.get_paths()
-    return tuple(dict.fromkeys([sys.prefix, paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"]]))
+    others = [p for p in sys.path if Path(p).name in ("site-packages", "dist-packages")]  # environments on top of others
+    return tuple(dict.fromkeys([sys.prefix, paths["stdlib"], paths["platstdlib"], paths["purelib"], paths["platlib"], *others]))
 
 
 @contextlib.contextmanager

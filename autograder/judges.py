@@ -86,7 +86,8 @@ class Satisfies(Judge):
 class KeepsPace(Judge):
     """CPU time of each step as a ratio to the same steps of a baseline that holds no student code.
 
-    full, none: ratios for all points and for none, linear between. repeats: steps that count, of which the median does.
+    full, none: ratios for all points and for none, linear between. repeats: steps after
+    the warm-up; the median counts, without two that are watched for forbidden calls.
     The check is a generator: its first yield ends the set-up, its second is a warm-up, each further one is a repetition.
     The baseline runs the same check on `given`, or `probe(draw)`, a generator too. Outputs are compared as well.
     """
@@ -113,7 +114,7 @@ class KeepsPace(Judge):
             "time",
             "pace",
             f"{ratio:.2f} times the baseline's CPU time; full points up to {self.full:.2f}, "
-            f"none from {self.none:.2f} (median of {self.repeats})",
+            f"none from {self.none:.2f} (median of {self.repeats - 2})",
         )
 
 

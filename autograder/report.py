@@ -28,6 +28,7 @@ class Row:
     given: tuple[str, ...] = ()  # parts of the student's that a given one stood in for
     output: str = ""
     seconds: float = 0.0
+    ranked: float | None = None  # the leaf that @ranks names, as the parent read it
 
     @property
     def id(self) -> str:
@@ -80,11 +81,14 @@ class Report:
 
     def as_json(self) -> dict[str, Any]:
         """The JSON report; its schema is schema/report.schema.json."""
+        from autograder.next_step import next_step
+
         manifest = [row.id for row in self.rows]
         return {
             "schema": 1,
             "grader_version": __version__,
             "assignment": self.assignment.id,
+            "title": self.assignment.title,
             "score": self.score,
             "max_score": self.max_score,
             "not_graded_here": self.not_graded_here,
@@ -94,6 +98,17 @@ class Report:
             "manifest_sha256": manifest_hash(manifest),
             "interrupted": self.interrupted,
             "notes": list(self.notes),
+            "next": next_step(self),
+            "parts": [
+                {
+                    "name": part.name,
+                    "title": part.title,
+                    "number": part.number,
+                    "points": round(sum(r.points for r in rows), 4),
+                    "max_points": round(sum(r.max_points for r in rows), 4),
+                }
+                for part, rows in self.by_part()
+            ],
             "seconds": round(self.seconds, 3),
             "checks": [
                 {
@@ -104,12 +119,18 @@ class Report:
                     "status": r.status,
                     "points": round(r.points, 4),
                     "max_points": round(r.max_points, 4),
-                    "reason": r.reason,
+                    "reason": "" if r.check.hidden else r.reason,
                     "message": r.message,
                     "hint": r.hint,
-                    "misconception": r.misconception,
+                    "misconception": None if r.check.hidden else r.misconception,
                     "given": list(r.given),
-                    "seconds": round(r.seconds, 3),
+                    "seconds": 0.0 if r.check.hidden else round(r.seconds, 3),  # a time could carry a secret
+                    "output": r.output[-2000:],
+                    "visibility": r.check.visibility,
+                    "tags": list(r.check.tags),
+                    "rank": None
+                    if r.ranked is None
+                    else {"name": r.check.ranks[0], "value": r.ranked, "order": r.check.ranks[1]},
                 }
                 for r in self.rows
             ],

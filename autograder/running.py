@@ -1,5 +1,7 @@
 """One check on one tree: builds the request, drives the worker as the judge asks for, and hands back what was seen."""
 
+import base64
+import random
 import shutil
 import tempfile
 import time
@@ -9,11 +11,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.checks import Check
+from autograder.checks import Check, compiled
 from autograder.jail import Jail, library_folders
 from autograder.observation import MalformedObservation
 from autograder.submission import Tree
 from autograder.workers import Outcome, Server, Step, Worker
+
+UNTIMED, WATCHED = 2, 2  # steps of a timed check: set-up and warm-up; those that are watched for forbidden calls
+_UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would behave in these alone
 
 
 @dataclass(frozen=True)
@@ -47,26 +52,31 @@ class Run:
     def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
         """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""
         judge, started = check.judge, time.monotonic()
+        watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, _rounds(check)), WATCHED))
         with ExitStack() as stack:
             mine, theirs = (stack.enter_context(self._private_folder()) for _ in range(2))
             requests = self._request(check, tree, mine), self._request(check, self.given, theirs, baseline=True)
             workers = [stack.enter_context(Worker(self.server, request)) for request in requests]
             for worker in workers:
                 worker.start_clock()
-            outcome = self._drive(workers, started + self._seconds(check), rounds=_rounds(check))
+            outcome = self._drive(workers, started + self._seconds(check), _rounds(check), watched)
         if outcome.kind != "observed":
             return outcome, float("inf")
-        mine, theirs = outcome.steps[2::2], outcome.steps[3::2]  # without the set-up pair
-        return outcome, judge.ratio([s.seconds for s in mine[1:]], [s.seconds for s in theirs[1:]])
+        pairs = zip(outcome.steps[::2], outcome.steps[1::2], strict=True)
+        timed = [(m.seconds, t.seconds) for i, (m, t) in enumerate(pairs) if i >= UNTIMED and i not in watched]
+        return outcome, judge.ratio(*zip(*timed, strict=True))
 
-    def _drive(self, workers: list[Worker], deadline: float, rounds: int) -> Outcome:
-        """Step the workers in turn; the first is the one that is judged, the outcome carries the steps of all."""
+    def _drive(self, workers: list[Worker], deadline: float, rounds: int, watched: frozenset[int] = frozenset()) -> Outcome:
+        """Step the workers in turn; the first is the one that is judged, the outcome carries the steps of all.
+
+        watched: steps under the trap on forbidden calls, which takes time and so does not count.
+        """
         steps: list[Step] = []
         first = Outcome("observed")
         for number in range(rounds):
             for worker in workers:
                 try:
-                    step = worker.step(max(0.0, deadline - time.monotonic()))
+                    step = worker.step(max(0.0, deadline - time.monotonic()), watched=number in watched or number == 1)
                 except MalformedObservation as error:
                     return Outcome("flooded", error={"message": str(error)})
                 if isinstance(step, Outcome):
@@ -95,7 +105,7 @@ class Run:
     def _request(self, check: Check, tree: Tree, folder: str, baseline: bool = False) -> dict:
         probe = check.judge.probe if baseline else None
         return {
-            "source": check.path.read_text(encoding="utf-8"),
+            "code": base64.b64encode(compiled(check.path)).decode(),
             "path": str(check.path),
             "name": probe.__name__ if probe else check.name,
             "probe": probe is not None,
@@ -117,10 +127,10 @@ class Run:
                 "readable": [str(tree.path), *library_folders()],
                 "processes": self.assignment.processes,
             },
-            "forbidden": [] if baseline or check.judge.mode == "pace" else list(self.assignment.forbidden),
+            "forbidden": [] if baseline else list(self.assignment.forbidden),
         }
 
 
 def _rounds(check: Check) -> int:
     """Steps of a stepwise check: set-up, warm-up and repetitions, or set-up, small and large."""
-    return check.judge.repeats + 2 if check.judge.mode == "pace" else 3
+    return UNTIMED + check.judge.repeats if check.judge.mode == "pace" else 3

@@ -59,7 +59,7 @@ _REFUSED = {
     "msgget": (68, 186),
     "mq_open": (240, 180),
 }
-_SOCKET = (41, 198)
+_SOCKET, _CONNECT, _BIND = (41, 198), (42, 203), (49, 200)
 _CLONE, _CLONE3, _FORK, _VFORK = (56, 220), (435, 435), (57, None), (58, None)
 _TO_A_PROCESS = {"kill": (62, 129), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240)}
 _TKILL, _PRLIMIT = (200, 130), (302, 261)
@@ -117,7 +117,7 @@ def assemble(machine: str, pid: int, processes: bool) -> bytes:
         # clone3 hides its flags behind a pointer; without it the C library takes clone, whose flags can be read
         when(_CLONE3[column], (_RETURN, 0, 0, missing))
         when(_CLONE[column], *allow_if(_BITS, _CLONE_THREAD))
-        for numbers in (_FORK, _VFORK):
+        for numbers in (_FORK, _VFORK, _CONNECT, _BIND):  # sockets too would join two workers of one submission
             when(numbers[column], (_RETURN, 0, 0, refuse))
         for numbers in _TO_A_PROCESS.values():
             when(numbers[column], *allow_if(_EQUAL, pid))

@@ -18,7 +18,7 @@ import socket
 import sys
 from pathlib import Path
 
-_CHILD_SUBREAPER = 36
+_CHILD_SUBREAPER, _COLLAPSE, _HUGE = 36, 25, 2 << 20
 
 
 def main(fd: int) -> None:
@@ -53,6 +53,8 @@ def main(fd: int) -> None:
     selector.register(wake_r, selectors.EVENT_READ, "wake")
     workers: dict[int, socket.socket] = {}
     gc.freeze()  # a collection in a worker then leaves the pages alone that it shares with us
+    if sys.argv[3] == "class":
+        _use_huge_pages()
     parent.send(f"ready {stream_digest()}".encode())
     while True:
         for key, _ in selector.select():
@@ -77,6 +79,18 @@ def main(fd: int) -> None:
             elif key.data in workers:  # closed, or a byte: kill it
                 selector.unregister(key.fileobj)
                 _kill(key.data)
+
+
+def _use_huge_pages() -> None:
+    """Gather our memory in pages of 2 MB, so that a fork has 500 times fewer entries to copy; a third of a second, once."""
+    for line in Path("/proc/self/maps").read_text().splitlines() if sys.platform == "linux" else ():
+        span, rights, _, _, _, name = f"{line} ".split(" ", 5)
+        start, end = (int(x, 16) for x in span.split("-"))
+        start, end = -(-start // _HUGE) * _HUGE, end // _HUGE * _HUGE
+        if (
+            rights.startswith("rw") and name.strip() in ("", "[heap]") and end > start
+        ):  # a kernel that cannot do it says so, and that is all
+            ctypes.CDLL(None).madvise(ctypes.c_void_p(start), ctypes.c_size_t(end - start), _COLLAPSE)
 
 
 def _become_worker(worker, fds: list[int], keep_open: set[int]) -> None:

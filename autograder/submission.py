@@ -12,6 +12,7 @@ from pathlib import Path
 
 from autograder.assignment import ASSIGNMENTS, Assignment
 from autograder.errors import BadInput
+from autograder.plain import plain
 from autograder.unpack import home
 
 MAX_FILE_BYTES = 1 << 20
@@ -72,7 +73,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
         notes.insert(0, f"this folder holds none of the files of {assignment.id}: {', '.join(assignment.deliverables)}")
     extra = sorted(p.name for p in source.iterdir() if p.name not in assignment.deliverables and p.name not in _SILENT)
     if extra:
-        shown = ", ".join("".join(c if c.isprintable() else "�" for c in n)[:60] for n in extra[:8])
+        shown = ", ".join(plain(name[:60], kept="") for name in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")
     for path in [into, *into.rglob("*")]:  # whatever the umask: a worker may have a user of its own
         path.chmod(0o755 if path.is_dir() else 0o644)

@@ -3,12 +3,12 @@
 Colour never carries meaning alone; NO_COLOR and a pipe get the same words. Text of a submission is never markup.
 """
 
-import re
-
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
+from autograder.next_step import next_step
+from autograder.plain import plain
 from autograder.report import Report, Row
 
 SIGNS = {
@@ -76,16 +76,16 @@ def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> N
                 lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
             lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))
     for line, style in lines:
-        console.print(Padding(Text(_plain(line), style), (0, 0, 0, 8), expand=False))
+        console.print(Padding(Text(plain(line, kept=""), style), (0, 0, 0, 8), expand=False))
 
 
 def _line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
     """A line with points at the right edge; the text folds under itself."""
-    points = "" if earned is None else f"{_number(earned)} / {_number(full)}"
+    points = "" if earned is None else f"{number(earned)} / {number(full)}"
     width = min(console.width, 110)
     head = Text(f" {left}  ", style if style != "dim" else "")
     room = max(20, width - head.cell_len - 10)
-    for i, line in enumerate(Text(_plain(text)).wrap(console, room)):
+    for i, line in enumerate(Text(plain(text, kept="")).wrap(console, room)):
         line.truncate(room, pad=True)
         console.print(
             Text.assemble(head if i == 0 else " " * head.cell_len, line, f"{points:>9}" if i == 0 else ""),
@@ -96,7 +96,7 @@ def _line(console: Console, left: str, text: str, earned: float | None, full: fl
 
 def _closing(report: Report, console: Console) -> None:
     console.print()
-    total = Text(f" {_number(report.score)} of {_number(report.max_score)} points", "bold")
+    total = Text(f" {number(report.score)} of {number(report.max_score)} points", "bold")
     if report.interrupted:
         total.append("   interrupted: the report is incomplete", "yellow")
     console.print(total)
@@ -110,31 +110,7 @@ def _closing(report: Report, console: Console) -> None:
             Text(f" ? {len(report.faults)} checks met a fault of the grader; their points are granted for now", "magenta")
         )
     for line in next_step(report):
-        console.print(Text(line))
-
-
-def next_step(report: Report) -> list[str]:
-    """What to do next: the first thing that is open, in the order of the handout."""
-    open_rows = [r for r in report.rows if r.status in ("failed", "partial", "not_attempted") and r.max_points]
-    if report.faults and not open_rows:
-        return [" Nothing else is open. Please tell your instructor about the fault."]
-    if not open_rows:
-        return [" Everything that can be graded here is right."]
-    row = open_rows[0]
-    package, command = report.assignment.package, f"make grade A={report.assignment.id}"
-    if row.reason != "todo":
-        return [
-            f" Next: mend {row.check.part} (check {row.number}); the handout is assignments/{package}/README.md, section {row.check.part.split('.')[0]}.",
-            f" Quick: {command} ONLY={row.check.name}",
-        ]
-    if row.check.part == "by_hand":
-        return [f" Next: the sums in assignments/{package}/by_hand.toml."]
-    module, _, name = row.check.part.partition(".")
-    step = re.search(r"\(handout: ([^)]*)\)", row.message)
-    todo = sum(1 for part, rows in report.by_part() if rows and all(r.reason == "todo" for r in rows if r.max_points))
-    welcome = [f" {todo} parts are yours to write. Start small:"] if todo > 1 and report.score == 0 else []
-    place = f" (handout assignments/{package}/README.md: {step[1]})." if step else "."
-    return [*welcome, f" Next: open assignments/{package}/{module}.py and write {name}{place}", f" Then: {command} ONLY={name}"]
+        console.print(Text(f" {line}"))
 
 
 def _summary(report: Report) -> str:
@@ -142,9 +118,6 @@ def _summary(report: Report) -> str:
     return f"{len(report.rows)} checks: {', '.join(counts)}; {report.seconds:.1f} s"
 
 
-def _number(x: float) -> str:
+def number(x: float) -> str:
+    """A number with at most two decimals."""
     return f"{x:.2f}".rstrip("0").rstrip(".")
-
-
-def _plain(text: str) -> str:
-    return "".join(c if c.isprintable() else "�" for c in text)

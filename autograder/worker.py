@@ -4,6 +4,7 @@ Runs in a child of the server. Everything here is beside student code and so dec
 the parent does not believe more of it than a comparison with the golden values proves.
 """
 
+import base64
 import contextlib
 import importlib
 import json
@@ -16,7 +17,7 @@ from pathlib import Path
 import torch
 
 from autograder import limits
-from autograder.checks import load_source
+from autograder.checks import load_code
 from autograder.draw import Draw
 from autograder.observation import flatten, pack
 from autograder.sketch import project
@@ -63,12 +64,13 @@ def main(request_fd: int, result_fd: int) -> None:
     send = lambda status, value: write_frame(result_fd, status + pack(value))
     try:
         check, draw = prepare(request)
-        with trap if request["forbidden"] else contextlib.nullcontext():
-            if request["mode"] != "observe":
-                if request["mode"] == "memory":
-                    limits.return_freed_memory()
-                step_through(check(solution, draw), request_fd, send)
-                return
+        watching = trap if request["forbidden"] else contextlib.nullcontext()
+        if request["mode"] != "observe":
+            if request["mode"] == "memory":
+                limits.return_freed_memory()
+            step_through(check(solution, draw), request_fd, send, watching, always=request["mode"] == "memory")
+            return
+        with watching:
             seen = check(solution, draw)
         if trap.caught:
             raise RuntimeError(trap.caught)
@@ -80,7 +82,7 @@ def main(request_fd: int, result_fd: int) -> None:
 
 
 def prepare(request: dict):
-    """The check function, compiled from the source that was sent, and its draw; the solution's tree becomes importable."""
+    """The check function, from the code that was sent, and its draw; the solution's tree becomes importable."""
     if request["tree"]:
         sys.path.insert(0, request["tree"])
     if request["exact"]:
@@ -88,22 +90,27 @@ def prepare(request: dict):
     if request["device"] != "cpu":
         torch.set_default_device(request["device"])
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = False
-    torch.manual_seed(request["seed"])
-    module = load_source(request["source"], request["path"])
+        torch.manual_seed(request["seed"])
+    torch.default_generator.manual_seed(request["seed"])  # torch.manual_seed would look for accelerators, for milliseconds
+    module = load_code(base64.b64decode(request["code"]), request["path"])
     check = getattr(module, request["name"])
     draw = Draw(request["seed"], request["exact"], request["device"])
     return (lambda _, draw: check(draw)) if request["probe"] else check, draw
 
 
-def step_through(steps, request_fd: int, send) -> None:
-    """Run a generator check one step for each byte that the parent sends; the parent reads its clocks in between."""
+def step_through(steps, request_fd: int, send, watching, always: bool) -> None:
+    """Run a generator check one step for each byte that the parent sends; the parent reads its clocks in between.
+
+    watching: the trap on forbidden calls, which is set in steps that the parent wants watched, or always.
+    """
     while True:
         try:
-            read_exactly(request_fd, 1)
+            wanted = read_exactly(request_fd, 1)
         except EOFError:
             return
         try:
-            seen = next(steps)
+            with watching if always or wanted == b"w" else contextlib.nullcontext():
+                seen = next(steps)
         except StopIteration:
             send(b"D", {})
             return

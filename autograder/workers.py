@@ -21,9 +21,11 @@ from pathlib import Path
 from autograder.draw_digest import STREAM
 from autograder.errors import GraderFault
 from autograder.observation import MAX_BYTES, MalformedObservation, Observation, unpack
+from autograder.plain import plain
 from autograder.wire import write_frame
 
 KEPT_OUTPUT = 16 << 10
+MAX_WRITTEN = 256 << 20  # bytes that a worker may write to files and pipes, all together
 START_SECONDS = 120  # a first import of torch from a cold, slow disk
 
 
@@ -65,10 +67,17 @@ class Step:
 
 
 class Server:
-    """The fork server, started at once and ready when first used. Use as a context manager."""
+    """The fork server, started at once and ready when first used. Use as a context manager.
 
-    def __init__(self, preload: tuple[str, ...] = ()):
+    preload: modules to import before workers are forked. for_a_class: take a second longer to start, for all that is slow
+    to import in a worker, and less time for each of thousands of workers.
+    """
+
+    def __init__(self, preload: tuple[str, ...] = (), for_a_class: bool = False):
         self._preload, self._lock, self._ready = preload, threading.Lock(), False
+        self._kind = "class" if for_a_class else "student"
+        if for_a_class:
+            self._preload = (*preload, "torch._dynamo")  # the first optimiser, and the first tensor on "meta", import it
         self._ran = False
         self.cancelled = threading.Event()
         self._start()
@@ -80,7 +89,7 @@ class Server:
         environment |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "autograder.server", str(theirs.fileno()), json.dumps(self._preload)],
+                [sys.executable, "-I", "-m", "autograder.server", str(theirs.fileno()), json.dumps(self._preload), self._kind],
                 pass_fds=[theirs.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
@@ -172,6 +181,7 @@ class Worker:
             server.spawn([request_r, result_w, output_w, control.fileno()])
             self._ours = ours.pop_all()
         self._started = time.monotonic()
+        self._next_look, self._flooded = self._started + 0.25, False
         self.pid, self._text, self._data, self._exit, self._clock = 0, bytearray(), bytearray(), bytearray(), 0.0
         self._selector = selectors.DefaultSelector()
         for fd, buffer in ((self._output, self._text), (self._result, self._data), (mine.fileno(), self._exit)):
@@ -191,11 +201,14 @@ class Worker:
         """The outcome of a worker that sends one frame and ends."""
         return self._classify(self._pump(seconds, until=lambda: self._ended), seconds)
 
-    def step(self, seconds: float) -> Step | Outcome:
-        """One step of a stepwise check: a Step, or the Outcome that ends the run (kind "observed": no further step)."""
+    def step(self, seconds: float, watched: bool = False) -> Step | Outcome:
+        """One step of a stepwise check: a Step, or the Outcome that ends the run (kind "observed": no further step).
+
+        watched: with the trap on forbidden calls set, also in a timed check.
+        """
         _reset_peak(self.pid)
         with suppress(BrokenPipeError):
-            os.write(self._request, b".")
+            os.write(self._request, b"w" if watched else b".")
         self._pump(seconds, until=lambda: self._frame() is not None or self._ended)
         frame = self._frame()
         if frame is None or frame[:1] != b"S":
@@ -233,6 +246,11 @@ class Worker:
                 raise Interrupted
             if left <= 0 or len(self._data) > MAX_BYTES + 4096 or not self._selector.get_map():
                 return False
+            if time.monotonic() > self._next_look:  # a quick check is over before the first look
+                self._next_look = time.monotonic() + 0.25
+                if _bytes_written(self.pid) > MAX_WRITTEN:
+                    self._flooded = True
+                    return False
             for key, _ in self._selector.select(min(left, 0.2)):
                 try:
                     chunk = os.read(key.fd, 1 << 16)
@@ -258,7 +276,9 @@ class Worker:
                 if os.WIFSIGNALED(usage["status"])
                 else {"exit": os.waitstatus_to_exitcode(usage["status"])}
             )
-        if len(self._data) > MAX_BYTES:
+        if self._flooded:
+            out.kind, out.error = "flooded", {"message": f"it wrote more than {MAX_WRITTEN >> 20} MB to files or pipes"}
+        elif len(self._data) > MAX_BYTES:
             out.kind = "flooded"
         elif not ended:
             out.kind, out.error = "timeout", {"seconds": seconds}
@@ -294,9 +314,7 @@ def _error(value: Observation) -> dict:
 
 
 def _readable(text: bytearray) -> str:
-    """Output without control characters; a terminal must not obey a submission."""
-    plain = bytes(text[:KEPT_OUTPUT]).decode(errors="replace")
-    return "".join(c if c.isprintable() or c in "\n\t" else "�" for c in plain)
+    return plain(bytes(text[:KEPT_OUTPUT]).decode(errors="replace"))
 
 
 def _cpu_seconds(pid: int) -> float:
@@ -306,6 +324,15 @@ def _cpu_seconds(pid: int) -> float:
         return time.clock_gettime((~pid << 3) | 2) if sys.platform == "linux" and pid else time.monotonic()
     except OSError:
         return time.monotonic()
+
+
+def _bytes_written(pid: int) -> int:
+    """Bytes that a process has written so far, by write() or through mapped files; 0 where the kernel does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/io").read_text().splitlines() if pid else []
+    except OSError:
+        return 0
+    return max((int(line.split()[1]) for line in lines if line.startswith(("wchar", "write_bytes"))), default=0)
 
 
 def _reset_peak(pid: int) -> None:

@@ -22,7 +22,7 @@ REPEATS = 5
 
 def run(name: str = "") -> None:
     """Print one line a figure, with its bar. BadInput for an unknown name."""
-    benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "help": help_text}
+    benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "jail": jail, "help": help_text}
     if name and name not in benches:
         raise BadInput(f"there is no benchmark {name!r}; there are {', '.join(benches)}")
     for bench in [benches[name]] if name else benches.values():
@@ -63,6 +63,31 @@ def only() -> None:
         unit = _time(_IMPORT)[0]
         ratios.append(_time(_grade("--only", name))[0] / unit)
     _line(f"grade a01 --only {name}, wall", ratios, "u", 1.8)
+
+
+def jail() -> None:
+    """What the level of isolation costs a check: each parity check of a01 by turns with and without it, on one warm server."""
+    from dataclasses import replace
+
+    from autograder.jail import Jail, here
+    from tools.golden import workshop
+
+    checks = [c for c in _checks() if c.judge.mode == "observe" and not c.device]
+    extra, walls = [], []
+    with workshop(load("a01")) as shop:
+        free = replace(shop.run, jail=Jail(1, False))
+
+        def milliseconds(run, check) -> float:
+            started = time.perf_counter()
+            run.observe(check, shop.reference)
+            return 1000 * (time.perf_counter() - started)
+
+        for check in checks:
+            pairs = [(milliseconds(shop.run, check), milliseconds(free, check)) for _ in range(REPEATS)]
+            extra.append(statistics.median(a - b for a, b in pairs))
+            walls.append(statistics.median(b for _, b in pairs))
+    _line(f"one check at level 1, wall, {len(checks)} checks", walls, "ms")
+    _line(f"  what level {here().level} adds to it", extra, "ms", 5)
 
 
 def help_text() -> None:

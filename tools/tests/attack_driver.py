@@ -1,0 +1,49 @@
+"""Grades submissions one after another on one warm server, as a class is graded, with an honest one after each.
+
+Started by test_attacks.py in the toy course's environment: reads {name: path} as JSON on stdin, writes a JSON line for each.
+"""
+
+import io
+import json
+import sys
+import time
+from pathlib import Path
+
+from rich.console import Console
+
+from autograder.assignment import load
+from autograder.errors import BadInput
+from autograder.gradescope import results
+from autograder.html import page
+from autograder.metadata import Metadata
+from autograder.policy import Settings
+from autograder.session import checks_of, grade_folder
+from autograder.terminal import show
+from autograder.unpack import as_folder
+from autograder.workers import Server
+
+
+def main() -> None:
+    assignment = load("a90")
+    checks, asked = checks_of(assignment), json.load(sys.stdin)
+    with Server(assignment.preload, for_a_class=True) as server:
+
+        def grade(path: str) -> dict:
+            started = time.monotonic()
+            try:
+                with as_folder(Path(path)) as folder:
+                    report = grade_folder(folder, assignment, checks, server)
+            except BadInput as error:
+                return {"refused": str(error), "seconds": time.monotonic() - started}
+            seconds, text = time.monotonic() - started, io.StringIO()
+            show(report, Console(file=text, width=100, no_color=True), verbose=True)
+            data = report.as_json()
+            return {"seconds": seconds, "report": data, "terminal": text.getvalue(), "html": page(data), "results": results(data, Settings(), Metadata())}
+
+        for name, path in asked["attacks"].items():
+            found = grade(path)
+            print(json.dumps({"name": name, **found, "next": grade(asked["honest"])["report"]}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

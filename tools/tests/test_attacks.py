@@ -1,0 +1,171 @@
+"""Every trick of `attacks.py` gains nothing, breaks nothing, carries nothing out, and is over in time.
+
+All are graded one after another on one warm server as root, with an honest submission after each; a line is printed per row.
+"""
+
+import fcntl
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import jsonschema
+import pytest
+
+import autograder
+from autograder import jail
+from tools.tests.attacks import ATTACKS, DETACHED, SLOW, WRONG, source
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(jail.here().level < 3, reason=f"needs isolation level 3: {'; '.join(jail.here().notes)}"),
+]
+SCHEMAS = Path(autograder.__file__).parent / "schema"
+CANARY = "CANARY-5f1d20c8"
+HONEST = {"weighted": "return x @ w", "mean": "return (x * w).mean(-1)"}
+SECONDS = 3  # of one check
+HIDDEN = f'''"""A check that students never see."""
+
+from gradescope_utils.autograder_utils.decorators import weight
+
+from autograder.checks import part
+from autograder.judges import matches_reference
+
+CANARY = "{CANARY}"
+
+
+@part("sums.weighted")
+@weight(10)
+@matches_reference
+def test_secret(solution, draw):
+    """Values of another shape."""
+    secret = "{CANARY}"
+    x, w = draw.normal(4, 7), draw.normal(7)
+    return {{"out": solution.sums.weighted(x, w), "secret": secret}}
+'''
+
+
+BASES = (("wrong", WRONG), ("slow", SLOW), ("detached", DETACHED), ("honest", HONEST))
+
+
+@pytest.fixture(scope="module")
+def course(toy):
+    """The toy course, where every user may read it, with secrets in its hidden checks, golden values and folder."""
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder) / "course"
+        Path(folder).chmod(0o755)
+        shutil.copytree(toy.root, root)
+        (root / "reference/a90_toy/hidden").mkdir()
+        (root / "reference/a90_toy/hidden/test_hidden.py").write_text(HIDDEN)
+        (root / "secret.txt").write_text(CANARY)
+        settings = root / "assignments/a90_toy/assignment.toml"
+        settings.write_text(settings.read_text().replace("seconds = 5", f"seconds = {SECONDS}"))
+        course = type(toy)(root)
+        done = course.run("golden", "a90", module="tools")
+        assert done.returncode == 0, done.stderr
+        assert CANARY in (root / "reference/a90_toy/hidden/golden/test_hidden.json").read_text()
+        yield course
+
+
+@pytest.fixture(scope="module")
+def outcomes(course, tmp_path_factory):
+    """What became of each row; those that came to no end because the grader itself died are missing."""
+    folder = tmp_path_factory.mktemp("attacks")
+    paths = {str(i): str(attack.write(folder / f"{i:02d}", course.root)) for i, attack in enumerate(ATTACKS)}
+    for name, bodies in BASES:
+        (folder / name).mkdir()
+        (folder / name / "sums.py").write_text(source(bodies))
+        paths[name] = str(folder / name)
+    before = left_behind()
+    done = subprocess.run(
+        [sys.executable, "-m", "tools.tests.attack_driver"],
+        input=json.dumps({"attacks": paths, "honest": paths["honest"]}),
+        env={**course.environment(), "AUTOGRADER_CANARY": CANARY},
+        capture_output=True,
+        text=True,
+        timeout=550,
+        check=False,
+    )
+    found = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
+    assert done.returncode == 0, done.stderr[-3000:]
+    found["left behind"] = left_behind() - before
+    return found
+
+
+def left_behind() -> set[str]:
+    """Files of users of submissions anywhere in shared places, and anything called owned or spill."""
+    places = [*jail.SHARED, "/autograder/results"]
+    paths = [p for place in places if Path(place).is_dir() for p in Path(place).glob("*")]
+    return {str(p) for p in paths if p.lstat().st_uid in jail.UIDS or p.name in ("owned", "spill", "results.json")}
+
+
+def test_the_honest_solution_keeps_all_its_points_under_the_same_jail(outcomes):
+    report = outcomes["honest"]["report"]
+    assert (report["score"], report["isolation_level"]) == (100, 3), outcomes["honest"]["terminal"]
+    assert "hidden/test_hidden.py::test_secret" in report["manifest"]
+    assert [outcomes[name]["report"]["score"] for name in ("wrong", "slow")] == [0, pytest.approx(60 * 50 / 70, abs=0.01)]
+
+
+@pytest.mark.parametrize("row", range(len(ATTACKS)), ids=[f"{a.number}-{a.name}" for a in ATTACKS])
+def test_attack(outcomes, row, capsys):
+    attack, found = ATTACKS[row], outcomes[str(row)]
+    honest = outcomes["honest"]["report"]
+    told = [json.dumps(found), found.get("terminal", ""), found.get("html", "")]
+    score = found["report"]["score"] if "report" in found else 0.0
+    with capsys.disabled():
+        said = "refused" if "refused" in found else f"{score:g} points"
+        print(f"\n  attack {attack.number:2}  {attack.name:52} {said:>10}  {found['seconds']:5.1f} s", end="")
+    alone = outcomes[next(name for name, bodies in BASES if bodies is attack.alone)]["report"]["score"]
+    assert score <= alone + 1e-9, found["terminal"]
+    if "report" in found:
+        for schema, value in (("report", found["report"]), ("results", found["results"])):
+            jsonschema.validate(value, json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
+        assert found["report"]["manifest"] == honest["manifest"] == [c["id"] for c in found["report"]["checks"]]
+        assert len(found["results"]["tests"]) == len(honest["manifest"])
+        assert not [c for c in found["report"]["checks"] if c["status"] == "grader_fault"]
+        assert all(c["number"] + " " in found["terminal"] for c in found["report"]["checks"] if c["status"] != "not_graded_here")
+        assert all(c["title"] in found["html"] for c in found["report"]["checks"])
+    # every check of the row may use up its time, two at a time and once more with a given part
+    assert found["seconds"] <= SECONDS * len(honest["manifest"]) + 5
+    assert not [text for text in told if CANARY in text or "REACHED" in text]
+    assert "\x1b" not in "".join(told) and "\\u001b" not in told[0] and "\\u202e" not in told[0]
+    assert points(found["next"]) == points(honest)
+
+
+def points(report: dict) -> list:
+    return [(c["id"], c["status"], c["points"]) for c in report["checks"]]
+
+
+def test_nothing_is_left_behind(outcomes):
+    assert outcomes["left behind"] == set()
+    deadline = time.monotonic() + 5
+    while (running := {uid for uid in owners() & set(jail.UIDS) if not is_held(uid)}) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not running
+
+
+def is_held(uid: int) -> bool:
+    """Whether another grade on this machine has this user at the moment."""
+    with (Path("/run/autograder-users") / str(uid)).open() as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def owners() -> set[int]:
+    users = defaultdict(int)
+    for entry in os.scandir("/proc"):
+        if entry.name.isdigit():
+            try:
+                users[entry.stat().st_uid] += 1
+            except OSError:
+                continue
+    return set(users)
