@@ -154,6 +154,7 @@ def grade(
         for row in rows:
             if row.message == "not run":
                 row.message = "interrupted before its turn"
+    report.interrupted |= time.monotonic() >= run.deadline
     report.seconds = time.monotonic() - started
     return report
 
@@ -183,7 +184,8 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
     finally:
         pool.shutdown(cancel_futures=True)
     for row in alone:
-        one(row)
+        with run.quiet:
+            one(row)
 
 
 def _settle(row: Row, judgement: Judgement) -> None:

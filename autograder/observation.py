@@ -71,23 +71,28 @@ def flatten(value: Any, path: str = "") -> dict[str, Any]:
 def pack(value: Any) -> bytes:
     """Bytes of an observation. Called in the worker, where torch is."""
     import torch
-    from safetensors.torch import save
+    from safetensors import TensorSpec, serialize
 
-    leaves, body = [], {}
+    leaves, tensors = [], {}
     for path, leaf in flatten(value).items():
         if type(leaf) in (torch.Tensor, torch.nn.Parameter):
             tensor = leaf.detach()
             if tensor.is_meta or tensor.layout is not torch.strided or tensor.dtype not in _sendable(torch):
                 leaves.append([path, "alien", f"{tensor.layout} tensor of {tensor.dtype} on {tensor.device}"])
                 continue
-            body[str(len(leaves))] = tensor.cpu().contiguous().clone()
+            tensors[str(len(leaves))] = tensor.cpu().contiguous()
             leaves.append([path, "tensor", None])
         elif leaf is None or type(leaf) in (bool, int, float, str):
             leaves.append([path, type(leaf).__name__, leaf])
         else:
             leaves.append([path, "alien", f"{type(leaf).__module__}.{type(leaf).__qualname__}".removeprefix("builtins.")])
     header = json.dumps(leaves).encode()
-    return struct.pack("<I", len(header)) + header + save(body)
+    # safetensors.torch.save does the same by way of NumPy and takes three times as long; a grade calls this a hundred times
+    body = {
+        name: TensorSpec(dtype=str(t.dtype).removeprefix("torch."), shape=list(t.shape), data_ptr=t.data_ptr(), data_len=t.nbytes)
+        for name, t in tensors.items()
+    }
+    return struct.pack("<I", len(header)) + header + serialize(body)
 
 
 def unpack(data: bytes) -> Observation:

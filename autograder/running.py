@@ -1,13 +1,14 @@
 """One check on one tree: builds the request, drives the worker as the judge asks for, and hands back what was seen."""
 
 import base64
+import math
 import random
 import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autograder.assignment import Assignment
@@ -15,7 +16,7 @@ from autograder.checks import Check, compiled
 from autograder.jail import Jail, library_folders
 from autograder.observation import MalformedObservation
 from autograder.submission import Tree
-from autograder.workers import Outcome, Server, Step, Worker
+from autograder.workers import Interrupted, Outcome, Server, Step, Worker
 
 UNTIMED, WATCHED = 2, 2  # steps of a timed check: set-up and warm-up; those that are watched for forbidden calls
 _UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would behave in these alone
@@ -24,7 +25,8 @@ _UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would 
 @dataclass(frozen=True)
 class Run:
     """How to run a check. scratch: a folder in which each worker gets one of its own; given: a tree without student code;
-    exact: float64 for float32; seed: added to the check's own."""
+    exact: float64 for float32; seed: added to the check's own; deadline: of the whole grade, by time.monotonic();
+    quiet: held while a timed check runs, so that those of other grades on this machine wait."""
 
     server: Server
     assignment: Assignment
@@ -34,6 +36,8 @@ class Run:
     exact: bool = False
     seed: int = 0
     device: str = "cpu"
+    deadline: float = math.inf
+    quiet: AbstractContextManager = field(default_factory=nullcontext)
 
     def exactly(self) -> "Run":
         return replace(self, exact=True)
@@ -44,10 +48,17 @@ class Run:
         with self._private_folder() as folder:
             request = self._request(check, tree, folder)
             if check.judge.mode == "observe":
-                return self.server.observe(request, seconds)
+                return self._in_time(self.server.observe(request, seconds))
             with Worker(self.server, request) as worker:
                 worker.start_clock()
-                return self._drive([worker], started + seconds, rounds=_rounds(check))
+                return self._in_time(self._drive([worker], started + seconds, rounds=_rounds(check)))
+
+    def compile(self, tree: Tree) -> Outcome:
+        """The compiled code of each file of the package, by module; nothing of it is run."""
+        with self._private_folder() as folder:
+            request = {"mode": "compile", "folder": str(tree.folder), "scratch": folder, "seconds": self.assignment.seconds}
+            jail = self._jail(tree, self.assignment.memory_mb)
+            return self.server.observe(request | {"jail": jail}, self.assignment.seconds)
 
     def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
         """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""
@@ -59,7 +70,7 @@ class Run:
             workers = [stack.enter_context(Worker(self.server, request)) for request in requests]
             for worker in workers:
                 worker.start_clock()
-            outcome = self._drive(workers, started + self._seconds(check), _rounds(check), watched)
+            outcome = self._in_time(self._drive(workers, started + self._seconds(check), _rounds(check), watched))
         if outcome.kind != "observed":
             return outcome, float("inf")
         pairs = zip(outcome.steps[::2], outcome.steps[1::2], strict=True)
@@ -90,7 +101,16 @@ class Run:
         return first
 
     def _seconds(self, check: Check) -> float:
-        return check.limits.get("seconds", self.assignment.seconds)
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise Interrupted
+        return min(left, check.limits.get("seconds", self.assignment.seconds))
+
+    def _in_time(self, outcome: Outcome) -> Outcome:
+        """The outcome, unless it was the deadline of the whole grade that ended it: that is no verdict on the check."""
+        if outcome.kind == "timeout" and time.monotonic() >= self.deadline:
+            raise Interrupted
+        return outcome
 
     @contextmanager
     def _private_folder(self) -> Iterator[str]:
@@ -118,16 +138,20 @@ class Run:
             "device": check.device or self.device,
             "mode": check.judge.mode,
             "seconds": self._seconds(check),
-            "jail": {
-                "level": self.jail.level,
-                "uid": self.jail.uid,
-                "memory_mb": 0
-                if "cuda" in (check.device, self.device)
-                else check.limits.get("memory_mb", self.assignment.memory_mb),
-                "readable": [str(tree.path), *library_folders()],
-                "processes": self.assignment.processes,
-            },
+            "jail": self._jail(
+                tree,
+                0 if "cuda" in (check.device, self.device) else check.limits.get("memory_mb", self.assignment.memory_mb),
+            ),
             "forbidden": [] if baseline else list(self.assignment.forbidden),
+        }
+
+    def _jail(self, tree: Tree, memory_mb: int) -> dict:
+        return {
+            "level": self.jail.level,
+            "uid": self.jail.uid,
+            "memory_mb": memory_mb,
+            "readable": [str(tree.path), *library_folders()],
+            "processes": self.assignment.processes,
         }
 
 

@@ -3,9 +3,11 @@
 The same few lines serve the command line, Gradescope and a whole class, so a submission gets the same grade everywhere.
 """
 
+import math
 import tempfile
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from autograder.assignment import Assignment
@@ -23,19 +25,26 @@ def grade_folder(
     *,
     device: str = "cpu",
     jobs: int | None = None,
+    seconds: float = math.inf,
+    quiet: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Report:
     """Grade the deliverables of a folder. `server` may serve many grades, one after another or side by side.
 
-    jobs: workers side by side, by default one per core. BadInput if `source` is no folder.
+    jobs: workers side by side, by default one per core; seconds: after which what is left is not reached; quiet: held while a
+    timed check runs. BadInput if `source` is no folder.
     """
     from autograder.grading import grade
+    from autograder.precompile import WORTH_IT, precompile
     from autograder.running import Run
     from autograder.submission import working_copy
 
     with scratch_space() as scratch, lease() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
-        run = Run(server, assignment, scratch / "cwd", tree, jail, device=device)
+        until = time.monotonic() + seconds
+        run = Run(server, assignment, scratch / "cwd", tree, jail, device=device, deadline=until, quiet=quiet or nullcontext())
+        if len(checks) >= WORTH_IT:
+            precompile(run, tree)
         return grade(run, tree, checks, scratch, jobs, progress)
 
 

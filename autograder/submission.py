@@ -49,6 +49,8 @@ class Tree:
         folder = into / self.folder.name
         shutil.copytree(self.path, into, dirs_exist_ok=True, symlinks=True)
         (folder / name).write_text(text, encoding="utf-8")
+        for stale in (folder / "__pycache__").glob(f"{Path(name).stem}.*.pyc"):
+            stale.unlink()
         return Tree(into, folder)
 
 

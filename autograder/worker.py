@@ -8,6 +8,7 @@ import base64
 import contextlib
 import importlib
 import json
+import marshal
 import os
 import sys
 import tomllib
@@ -58,10 +59,13 @@ def main(request_fd: int, result_fd: int) -> None:
     """Serve one request; never returns to the caller's code with student state alive (the caller exits at once)."""
     request = json.loads(read_frame(request_fd))
     limits.confine(**request["jail"], seconds=request["seconds"], scratch=request["scratch"])
+    send = lambda status, value: write_frame(result_fd, status + pack(value))
+    if request["mode"] == "compile":
+        send(b"S", {"seen": compiled_files(Path(request["folder"]))})
+        return
     torch.set_num_threads(request.get("threads", 1))
     solution = Solution(request["solution"], request["folder"])
     trap = Trap(request["forbidden"], request["folder"])
-    send = lambda status, value: write_frame(result_fd, status + pack(value))
     try:
         check, draw = prepare(request)
         watching = trap if request["forbidden"] else contextlib.nullcontext()
@@ -79,6 +83,16 @@ def main(request_fd: int, result_fd: int) -> None:
         send(b"S", {"seen": seen, "inputs": draw.input_digests()})
     except BaseException as error:  # SystemExit and KeyboardInterrupt of student code are failures like any other
         send(b"E", describe(error, request["folder"], trap.caught))
+
+
+def compiled_files(folder: Path) -> dict[str, torch.Tensor]:
+    """Code of the modules in a folder by name, as bytes; those that do not compile are left out."""
+    found = {}
+    for path in folder.glob("*.py"):
+        with contextlib.suppress(Exception):
+            code = marshal.dumps(compile(path.read_bytes(), str(path), "exec", dont_inherit=True))
+            found[path.stem] = torch.frombuffer(bytearray(code), dtype=torch.uint8)
+    return found
 
 
 def prepare(request: dict):

@@ -1,0 +1,226 @@
+"""Grades a class: one warm server, some submissions side by side, and every result on disk as soon as it is there.
+
+    DIR/reports/KEY.json    the entry of one submission; a run that was killed goes on from these
+    DIR/pages/KEY.html      its report as a page
+    DIR/grades.csv          a row for each student        DIR/reports.jsonl    a line for each submission
+    DIR/class.html          the class: distribution, points per part, which misconceptions how many have, similarity
+
+A result is taken over by a later run only if submission, checks, golden values and grader are what they were.
+"""
+
+import csv
+import hashlib
+import json
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import asdict
+from pathlib import Path
+
+import autograder
+from autograder.assignment import Assignment
+from autograder.checks import Check, compiled
+from autograder.errors import BadInput
+from autograder.html import page
+from autograder.policy import Settings
+from autograder.report import Report, empty_rows, environment
+from autograder.session import checks_of, grade_folder
+from autograder.unpack import as_folder, home
+from autograder.workers import Server
+from tools.export import Handed, opened
+from tools.gradebook import Change, Entry, Gradebook
+
+Graded = tuple[dict, float, str]  # report, seconds, why it was refused
+
+
+def batch(
+    assignment: Assignment,
+    source: Path,
+    to: Path,
+    jobs: int,
+    scheduler: str = "",
+    against: Path | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> Gradebook:
+    """Grade every submission that has no result yet, and write all files. progress: called with done and total.
+
+    BadInput if `source` holds no submissions, or `to` is not a folder that can be written.
+    """
+    started, checks = time.monotonic(), checks_of(assignment)
+    old = {entry.key: entry for entry in read(against)} if against else None
+    reports, pages = to / "reports", to / "pages"
+    try:
+        for folder in (reports, pages):
+            folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise BadInput(f"{to} cannot be written: {error.strerror}; give a folder that may be made") from error
+    grader = fingerprint(assignment, checks)
+    with opened(source) as (handed, missing):
+        names = {one.key: file_name(one.key) for one in handed}
+        print_of = {one.key: f"{grader}:{contents(one.path, assignment)}" for one in handed}
+        done = {one.key: entry for one in handed if (entry := taken_over(reports / f"{names[one.key]}.json", print_of[one.key]))}
+        todo = [one for one in handed if one.key not in done]
+        progress(len(done), len(handed))
+        for one, (report, seconds, refused) in _graded(todo, assignment, checks, jobs, scheduler):
+            entry = Entry(one.key, list(one.students), one.created_at, report, seconds, refused)
+            stored = {"fingerprint": print_of[one.key], "entry": entry.as_json()}
+            write(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
+            write(pages / f"{names[one.key]}.html", page(report, entry.who))
+            done[one.key] = entry
+            progress(len(done), len(handed))
+        book = Gradebook(assignment.id, assignment.title, [done[one.key] for one in handed], missing=missing)
+        book.graded_now = len(todo)
+        book.pairs, book.not_compared = _similar(handed, assignment)
+    book.changes = None if old is None else changes(old, book.entries)
+    book.seconds = time.monotonic() - started
+    return book
+
+
+def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str) -> Iterator[tuple[Handed, Graded]]:
+    """Results as they come in, each submission once."""
+    if scheduler:
+        from tools.scheduler import graded
+
+        yield from graded(todo, assignment, scheduler)
+        return
+    if not todo:
+        return
+    quiet = threading.Lock()
+    with Server(assignment.preload, for_a_class=True) as server:
+        pool = ThreadPoolExecutor(jobs)
+        try:
+            waiting = {pool.submit(grade_one, one.path, assignment, checks, server, quiet): one for one in todo}
+            for future in as_completed(waiting):
+                yield waiting[future], future.result()
+        except BaseException:  # Ctrl-C: what runs is stopped, what is done stays
+            server.cancelled.set()
+            raise
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: Server, quiet=None) -> Graded:
+    """Grade one submission with one worker at a time. One that cannot be read gets a report in which nothing was there."""
+    started = time.monotonic()
+    try:
+        with as_folder(path) as folder:
+            seconds = Settings.of(assignment).deadline
+            report = grade_folder(
+                home(folder, assignment.deliverables), assignment, checks, server, jobs=1, seconds=seconds, quiet=quiet
+            )
+        refused = ""
+    except BadInput as error:
+        report, refused = Report(assignment, empty_rows(assignment, checks), 0, environment=environment(), empty=True), str(error)
+        report.notes = (f"not graded: {error}",)
+    return report.as_json(), time.monotonic() - started, refused
+
+
+def fingerprint(assignment: Assignment, checks: list[Check]) -> str:
+    """What a grade depends on besides the submission: the grader, the checks, their golden values, the given parts."""
+    digest = hashlib.sha256(" ".join(c.id for c in checks).encode())
+    for path in sorted({c.path for c in checks}):
+        digest.update(compiled(path))
+    folders = [path.parent / "golden" for path in {c.path for c in checks}]
+    folders += [Path(autograder.__file__).parent, assignment.folder.parent / "given" / assignment.package]
+    for path in sorted({p for folder in folders for p in folder.glob("*.*")} | {assignment.folder / "assignment.toml"}):
+        digest.update(path.name.encode() + path.read_bytes())
+    return digest.hexdigest()[:24]
+
+
+def contents(path: Path, assignment: Assignment) -> str:
+    """A digest of what was handed in: the archive, or the deliverables wherever they lie in the folder, links not followed."""
+    digest = hashlib.sha256()
+    inner = home(path, assignment.deliverables) if path.is_dir() else path.parent
+    for name in assignment.deliverables if path.is_dir() else [path.name]:
+        file = inner / name
+        digest.update(name.encode())
+        if file.is_file() and not file.is_symlink():
+            with file.open("rb") as opened_file:
+                digest.update(hashlib.file_digest(opened_file, "sha256").digest())
+    return digest.hexdigest()[:24]
+
+
+def taken_over(path: Path, wanted: str) -> Entry | None:
+    """The entry on disk, if it was made from the same submission by the same grader."""
+    try:
+        stored = json.loads(path.read_text(encoding="utf-8"))
+        return Entry.of(stored["entry"]) if stored["fingerprint"] == wanted else None
+    except (OSError, ValueError, KeyError, TypeError):  # not there, or cut off: graded anew
+        return None
+
+
+def read(folder: Path) -> list[Entry]:
+    """The entries of an earlier run. BadInput if it is none."""
+    paths = sorted((folder / "reports").glob("*.json"))
+    if not paths:
+        raise BadInput(f"{folder} holds no reports; give the --to folder of an earlier batch")
+    return [Entry.of(json.loads(path.read_text(encoding="utf-8"))["entry"]) for path in paths]
+
+
+def changes(old: dict[str, Entry], entries: list[Entry]) -> list[Change]:
+    """Whose score is another one now, and which checks decide otherwise."""
+    found = []
+    for entry in entries:
+        before = old.get(entry.key)
+        if before and before.score != entry.score:
+            statuses = {c["id"]: c["status"] for c in before.report["checks"]}
+            moved = tuple(c["id"] for c in entry.report["checks"] if statuses.get(c["id"]) != c["status"])
+            found.append(Change(entry.key, before.score, entry.score, moved))
+    return found
+
+
+def write_tables(book: Gradebook, to: Path, names: bool = True) -> None:
+    """grades.csv, reports.jsonl and class.html. names: whether the page of the class shows who is who."""
+    from tools.class_page import page as class_page
+
+    write(to / "reports.jsonl", "".join(json.dumps(e.as_json(), ensure_ascii=False) + "\n" for e in book.entries))
+    rows = [_cells(entry, student) for entry in book.entries for student in entry.students or [None]]
+    with (to / ".grades.csv").open("w", encoding="utf-8-sig", newline="") as file:  # with the mark that spreadsheets look for
+        table = csv.DictWriter(file, list(rows[0]))
+        table.writeheader()
+        table.writerows(rows)
+    (to / ".grades.csv").replace(to / "grades.csv")
+    write(to / "class.html", class_page(book, {e.key: f"pages/{file_name(e.key)}.html" for e in book.entries}, names))
+
+
+def _cells(entry: Entry, student) -> dict[str, str | float]:
+    report = entry.report
+    person = asdict(student) if student else {"name": "", "sid": "", "email": ""}
+    mistakes = sorted({c["misconception"] for c in report["checks"] if c["misconception"]})
+    return {
+        **{key: safe_cell(person[key]) for key in ("sid", "name", "email")},
+        "submission": safe_cell(entry.key),
+        "score": report["score"],
+        "max_score": report["max_score"],
+        "created_at": safe_cell(entry.created_at),
+        "not_graded": safe_cell(entry.refused or ("cut short by its deadline" if report.get("interrupted") else "")),
+        "faults": sum(c["status"] == "grader_fault" for c in report["checks"]),
+        "misconceptions": " ".join(mistakes),
+        **{f"{part['number']} {part['name']}": round(part["points"], 2) for part in report["parts"]},
+    }
+
+
+def safe_cell(text: str) -> str:
+    """Text that a spreadsheet takes for text: one that would start a formula gets an apostrophe before it."""
+    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else text
+
+
+def file_name(key: str) -> str:
+    """A file name for a key: itself where that is harmless, otherwise with a digest in place of what is not."""
+    plain = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in key)[:80].lstrip(".")
+    return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
+
+
+def write(path: Path, text: str) -> None:
+    """Atomically, so that a run that is killed leaves no half of a file behind."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary.write_text(text, encoding="utf-8", errors="replace")
+    temporary.replace(path)
+
+
+def _similar(handed: list[Handed], assignment: Assignment):
+    from tools.similarity import similar
+
+    return similar({one.key: one.path for one in handed}, assignment)
