@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: help setup grade watch test long stubs golden verify bench lint
+.PHONY: submission gradescope help setup grade watch test long stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -15,6 +15,9 @@ grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; with
 
 watch: .venv/.done ## grade on every save: A=a01 [ONLY=name]
 	@$(PY) -m autograder watch $(A) $(if $(ONLY),--only '$(ONLY)')
+
+submission: .venv/.done ## the zip to upload: A=a01 [FROM=folder] [TO=file]
+	@$(PY) -m autograder submission $(A) $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 
 test: .venv/.done ## the project's own tests; QUICK=1 for a part
 	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)
@@ -30,6 +33,9 @@ golden: .venv/.done ## record golden observations: [A=a01]
 
 verify: .venv/.done ## measure the grader: [A=a01] [ARGS=--quick]
 	@$(PY) -m tools verify $(A) $(ARGS)
+
+gradescope: .venv/.done ## the autograder zip, and a dry run of it with the stubs: A=a01 [TO=file]
+	@$(PY) -m tools gradescope $(A) --to $(or $(TO),$(A)-autograder.zip) --try
 
 bench: .venv/.done ## speed of the grader as ratios: [NAME=grade]
 	@$(PY) -m tools bench $(NAME)

@@ -66,6 +66,81 @@ def verify(
 
 
 @app.command()
+def gradescope(
+    assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
+    to: Annotated[Path, typer.Option(help="The zip to write.")],
+    try_it: Annotated[bool, typer.Option("--try", help="A dry run of it with the stubs afterwards.")] = False,
+) -> None:
+    """Build the autograder zip that is uploaded to Gradescope."""
+    import tempfile
+
+    from autograder.assignment import load
+    from autograder.upload import write
+    from tools.gradescope import build, warnings
+
+    one = load(assignment)
+    write(to, build(one))
+    typer.echo(f"wrote {to}, {to.stat().st_size:,} bytes")
+    for warning in warnings(one):
+        typer.echo(f"  {warning}")
+    if try_it:
+        typer.echo("dry run with what lies in assignments/:")
+        with tempfile.TemporaryDirectory() as results:
+            _dry_run(to, one.folder, Path(results), None)
+
+
+@app.command("dry-run")
+def dry_run(
+    archive: Annotated[Path, typer.Argument(help="The autograder zip.", show_default=False)],
+    submission: Annotated[Path, typer.Option(help="A folder of deliverables, or a zip.")],
+    results: Annotated[Path, typer.Option(help="Folder for results.json and stdout.")],
+    metadata: Annotated[Path | None, typer.Option(help="A submission_metadata.json.")] = None,
+) -> None:
+    """Run an autograder zip in Gradescope's layout, and check results.json against the contract."""
+    _dry_run(archive, submission, results, metadata)
+
+
+def _dry_run(archive: Path, submission: Path, results: Path, metadata: Path | None) -> None:
+    from tools.dry_run import dry_run, summary
+
+    done = dry_run(archive, submission, results, metadata)
+    typer.echo(summary(done))
+    raise typer.Exit(3 if done.problems or "grader_fault" in done.statuses else 0)
+
+
+@app.command()
+def batch(
+    assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
+    source: Annotated[Path, typer.Option("--from", help="A Gradescope export, or a folder of submissions.")],
+    to: Annotated[Path, typer.Option(help="Where results go; a run that was cut off goes on from there.")],
+    jobs: Annotated[int, typer.Option(help="Submissions side by side.", min=1)] = 2,
+    scheduler: Annotated[str, typer.Option(help="A dask scheduler: tcp://127.0.0.1:8786 or tls://host:8786.")] = "",
+    against: Annotated[Path | None, typer.Option(help="An earlier --to: list whose score changes.")] = None,
+    no_names: Annotated[bool, typer.Option("--no-names", help="Leave names out of the page of the class.")] = False,
+) -> None:
+    """Grade a class: CSV, JSON lines, a page for each submission and one for the class."""
+    from autograder.assignment import load
+    from tools.batch import batch as grade_class
+    from tools.batch import write_tables
+    from tools.progress import bar
+
+    try:
+        with bar(f"grading {assignment}") as progress:
+            book = grade_class(load(assignment), source, to, jobs, scheduler, against, progress)
+    except KeyboardInterrupt:
+        typer.echo("Interrupted. What is graded is kept: call it again, and it goes on from there.", err=True)
+        raise typer.Exit(1) from None
+    write_tables(book, to, names=not no_names)
+    faults = sum(any(c["status"] == "grader_fault" for c in e.report["checks"]) for e in book.entries)
+    typer.echo(f"{len(book.entries)} submissions, {book.graded_now} graded now, in {book.seconds:.1f} s: {to / 'class.html'}")
+    for change in book.changes or []:
+        typer.echo(f"  {book.who(change.key)}: {change.before:g} → {change.after:g} ({', '.join(change.checks)})")
+    for line in [*book.missing, *(f"{e.who}: not graded, {e.refused}" for e in book.entries if e.refused)]:
+        typer.echo(f"  {line}", err=True)
+    raise typer.Exit(3 if faults else 0)
+
+
+@app.command()
 def bench(name: Annotated[str, typer.Argument(help="One benchmark, or nothing for all", show_default=False)] = "") -> None:
     """Time the grader as ratios to `import torch` in the same run."""
     from tools.bench import run

@@ -1,0 +1,92 @@
+"""The zip that an instructor uploads to Gradescope as the autograder of one assignment.
+
+Made by an allow-list: the grader without its tests, the assignment's checks public and hidden, golden values, stubs and
+`given`. No solution is on it: stubs are generated afresh, whatever lies in assignments/. The same bytes each time.
+"""
+
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import autograder
+from autograder import gradescope
+from autograder.assignment import ASSIGNMENTS, ROOT, Assignment
+from autograder.collect import collect
+from autograder.errors import BadInput
+from autograder.metadata import Metadata
+from autograder.policy import Settings
+from autograder.report import Report, empty_rows
+from autograder.upload import pack
+from tools.stubs import stubs
+
+MAX_BYTES = 5_000_000
+IMAGE = Path(__file__).with_name("image")
+COURSE = Path(autograder.__file__).resolve().parents[1]  # where the grader itself lies; ROOT is that of the assignments
+_LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+
+
+def build(assignment: Assignment) -> bytes:
+    """The autograder zip. BadInput if it would be too large, or if a setting is none."""
+    settings = Settings.of(assignment)
+    files = dict(_scripts(assignment, settings))
+    files |= dict(_below(COURSE / "autograder", "autograder", leave_out="tests"))
+    files |= dict(_below(ASSIGNMENTS / "given", "assignments/given"))
+    files |= dict(_below(ROOT / "datasets", "datasets"))
+    files |= dict(_assignment(assignment))
+    data = pack(files, executable=("setup.sh", "run_autograder"))
+    if len(data) > MAX_BYTES:
+        largest = sorted(files, key=lambda name: -len(files[name]))[:3]
+        raise BadInput(f"the zip has {len(data):,} bytes, at most {MAX_BYTES:,} are wanted; largest: {', '.join(largest)}")
+    return data
+
+
+def warnings(assignment: Assignment) -> list[str]:
+    """What an instructor should know before uploading."""
+    settings = Settings.of(assignment)
+    said = [f"on Gradescope's page choose: container {settings.container}, timeout {settings.timeout_minutes:g} minutes"]
+    room = float(settings.container.split()[-2]) * 1000 - 400  # the server with torch, and the parent
+    if assignment.memory_mb > room:
+        said.append(f"a check may use {assignment.memory_mb} MB, the container leaves about {room:.0f}: choose a larger one")
+    if assignment.hidden.exists() and settings.hidden_visibility != "visible":
+        said.append("with hidden checks students see no total on Gradescope until they are shown; the output says what it may")
+    return said
+
+
+def _scripts(assignment: Assignment, settings: Settings) -> Iterator[tuple[str, bytes]]:
+    words = {"@ASSIGNMENT@": assignment.id, "@WATCHDOG@": f"{settings.watchdog:.1f}"}
+    for name in ("setup.sh", "run_autograder"):
+        script = (IMAGE / name).read_text(encoding="utf-8")
+        for word, value in words.items():
+            script = script.replace(word, value)
+        yield name, script.encode()
+    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    yield "requirements.txt", ("\n".join(project["dependencies"]) + "\n").encode()
+    yield "constraints.txt", (COURSE / "constraints.txt").read_bytes()
+    yield "fault.json", _fault(assignment, settings)
+
+
+def _fault(assignment: Assignment, settings: Settings) -> bytes:
+    """The results of a grader that fails before the submission is touched: nobody's points are lost by that."""
+    rows = empty_rows(assignment, collect(assignment, hidden=True))
+    for row in rows:
+        row.status, row.points, row.message = "grader_fault", row.max_points, "the grader did not start"
+    return gradescope.dumps(gradescope.results(Report(assignment, rows, 0).as_json(), settings, Metadata())).encode()
+
+
+def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
+    folder, package = assignment.folder, f"assignments/{assignment.package}"
+    fresh = stubs(ROOT)
+    yield f"{package}/assignment.toml", (folder / "assignment.toml").read_bytes()
+    for name in assignment.deliverables:
+        path = folder / name
+        yield f"{package}/{name}", fresh[path].encode() if path in fresh else path.read_bytes()
+    for where, name in ((folder / "tests", f"{package}/tests"), (assignment.hidden, f"reference/{assignment.package}/hidden")):
+        for path in [*sorted(where.glob("test_*.py")), *sorted((where / "golden").glob("*"))]:
+            yield f"{name}/{path.relative_to(where)}", path.read_bytes()
+
+
+def _below(folder: Path, name: str, leave_out: str = "") -> Iterator[tuple[str, bytes]]:
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.is_file() and not _LEFT_OUT & set(parts) and parts[0] != leave_out:
+            yield f"{name}/{'/'.join(parts)}", path.read_bytes()
