@@ -264,7 +264,16 @@ class Worker:
                     key.data.extend(chunk)
             if not self.pid and b"\n" in self._exit:
                 self.pid = int(self._exit.split(b"\n")[0])
+        if self._ended:
+            self._drain()
         return True
+
+    def _drain(self) -> None:
+        """Read what a worker that has ended left in its pipes: its end may be told before its last words."""
+        for fd, buffer, most in ((self._result, self._data, MAX_BYTES), (self._output, self._text, KEPT_OUTPUT)):
+            with suppress(BlockingIOError):
+                while len(buffer) <= most and (chunk := os.read(fd, 1 << 16)):
+                    buffer.extend(chunk)
 
     def _classify(self, ended: bool, seconds: float) -> Outcome:
         out = Outcome("died", output=_readable(self._text), seconds=time.monotonic() - self._started)
