@@ -19,7 +19,7 @@ import pytest
 
 import autograder
 from autograder import jail
-from tools.tests.attacks import ATTACKS, DETACHED, SLOW, WRONG, source
+from tools.tests.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
 
 pytestmark = [
     pytest.mark.slow,
@@ -28,7 +28,6 @@ pytestmark = [
 ]
 SCHEMAS = Path(autograder.__file__).parent / "schema"
 CANARY = "CANARY-5f1d20c8"
-HONEST = {"weighted": "return x @ w", "mean": "return (x * w).mean(-1)"}
 SECONDS = 3  # of one check
 HIDDEN = f'''"""A check that students never see."""
 
