@@ -32,7 +32,7 @@ def page(report: dict, name: str = "") -> str:
         environment()
         .get_template("submission.html.j2")
         .render(
-            report={**report, "notes": [plain(note) for note in report["notes"]]},
+            report={**report, **{key: [plain(line) for line in report[key]] for key in ("notes", "next")}},
             name=plain(name, kept=""),
             parts=[_part(part, [row for row in here if row["part"] == part["name"]]) for part in report["parts"]],
             elsewhere=[row for row in rows if row["status"] == "not_graded_here"],

@@ -124,9 +124,9 @@ def sweep(uid: int, files: bool = True) -> None:
 
 def _processes(uid: int) -> Iterator[int]:
     """Processes of a user that still run; those that have ended and wait for their parent do no harm."""
-    for entry in os.scandir("/proc"):
-        if entry.name.isdigit():
-            with contextlib.suppress(OSError, IndexError):
-                status = Path(entry.path, "status").read_text()
+    for name in (path.name for path in Path("/proc").iterdir()):
+        if name.isdigit():
+            with contextlib.suppress(OSError):
+                status = Path("/proc", name, "status").read_text()
                 if f"\nUid:\t{uid}\t" in status and "\nState:\tZ" not in status:
-                    yield int(entry.name)
+                    yield int(name)
