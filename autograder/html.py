@@ -32,8 +32,8 @@ def page(report: dict, name: str = "") -> str:
         environment()
         .get_template("submission.html.j2")
         .render(
-            report={**report, **{key: [plain(line) for line in report[key]] for key in ("notes", "next")}},
-            name=plain(name, kept=""),
+            report=report,
+            name=name,
             parts=[_part(part, [row for row in here if row["part"] == part["name"]]) for part in report["parts"]],
             elsewhere=[row for row in rows if row["status"] == "not_graded_here"],
             faults=counts["grader_fault"],
@@ -43,7 +43,7 @@ def page(report: dict, name: str = "") -> str:
 
 
 def _shown(check: dict) -> dict:
-    shown = {key: plain(check.get(key) or "").strip() for key in ("message", "hint", "title", "output")}
+    shown = {key: (check.get(key) or "").strip() for key in ("message", "hint", "title", "output")}
     wanted = check["reason"] not in ("todo", "missing", "syntax")
     return {**check, **shown, "output": shown["output"] if wanted else ""}
 
@@ -67,10 +67,11 @@ def _part(part: dict, rows: list[dict]) -> dict:
 
 @cache
 def environment() -> Environment:
-    """Jinja2 with escaping on, and an error for a name that does not exist; the pages of `tools` are drawn with it too."""
+    """Jinja2 with all text escaped and made plain, and an error for a name that does not exist; `tools` draws with it too."""
     made = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
+        finalize=lambda value: plain(value) if isinstance(value, str) else value,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

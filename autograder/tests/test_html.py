@@ -94,6 +94,7 @@ class Outline(HTMLParser):
 
     def handle_starttag(self, tag, attrs):
         self.tags.append((tag, dict(attrs)))
+        self.text += " "
 
     def handle_data(self, data):
         self.text += data
