@@ -137,6 +137,33 @@ def test_attack(outcomes, row, capsys):
     assert points(found["next"]) == points(honest)
 
 
+@pytest.mark.parametrize("landlock", [True, False])
+def test_without_root_the_level_is_2_and_the_grade_the_same(course, landlock):
+    """As the user nobody; where Landlock cannot hide them, hidden checks do not run unless they are forced to."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder).chmod(0o777)
+        (Path(folder) / "in").mkdir()
+        (Path(folder) / "in" / "sums.py").write_text(source(HONEST))
+        without = "import autograder.landlock as l; l.version = lambda: 0; import autograder.jail as j; j.landlock.version = l.version\n"
+        code = ("" if landlock else without) + "import sys; from autograder.cli import app; app(sys.argv[1:])"
+        options = ["grade", "a90", "--from", f"{folder}/in", "--json", f"{folder}/report.json"]
+        done = subprocess.run(
+            [sys.executable, "-c", code, *options],
+            env=course.environment(),
+            cwd=folder,
+            user=65534,
+            group=65534,
+            extra_groups=[],
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        report = json.loads((Path(folder) / "report.json").read_text())
+    assert (done.returncode, report["score"], report["isolation_level"]) == (0, 100, 2), done.stderr
+    assert ("hidden/test_hidden.py::test_secret" in report["manifest"]) == landlock
+
+
 def points(report: dict) -> list:
     return [(c["id"], c["status"], c["points"]) for c in report["checks"]]
 
