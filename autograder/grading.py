@@ -26,6 +26,7 @@ from autograder.plain import plain
 from autograder.report import Report, Row, empty_rows, environment
 from autograder.running import Run
 from autograder.submission import Tree
+from autograder.training import Task
 from autograder.workers import Interrupted, Outcome, ServerLost
 
 
@@ -67,6 +68,8 @@ class Grader:
                 raise GraderFault(f"{check.id} has no judge; decorate it with @matches_reference or another one")
             if judge.mode == "pace":
                 outcome, ratio = self.run.pace(check, tree)
+            elif judge.mode == "train":
+                outcome = self.run.train(check, tree, Task.of(golden))
             else:
                 outcome = self.run.observe(check, tree)
         except ServerLost:

@@ -12,6 +12,7 @@ import numpy as np
 
 from autograder.golden import Expected, Golden, gap, is_float, numbers
 from autograder.observation import Alien, Array, Leaf, Observation
+from autograder.training import VOCABULARY, Task, sees_its_target, where_it_went
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Departure:
 class Judge:
     """What all judges share: decorating a check, and parity with the golden observation."""
 
-    mode = "observe"  # how the worker is driven: "observe" in one go, "pace" or "memory" step by step
+    mode = "observe"  # how workers are driven: "observe" in one go, "pace" or "memory" step by step, "train" two in turn
     random: tuple[str, ...] = ()  # leaves that differ from run to run by nature
 
     def __call__(self, function: Callable) -> Callable:
@@ -142,10 +143,59 @@ class FitsInMemory(Judge):
         )
 
 
+class TrainsTo(Judge):
+    """Held-out loss of what the check has trained, as a share of the way from the unigram loss to the exact floor.
+
+    The check is called as check(solution, draw, text) with the bytes to train on, and returns {"state": state dict,
+    "history": (records, 3) of step, loss, gradient norm}. `predict(solution, draw, state, prefixes)` gets that state in another
+    worker, and returns {"log_probs": (prefixes, 256)}; it never sees what follows. share: for full points; the comment
+    beside it states seeds, mean, deviation and the chance that right code fails. corpus: what `tools golden` makes the text
+    from, {"tales": {"seed": 3, "size": 400_000}}; a hidden check has a seed of its own.
+    """
+
+    mode = "train"
+
+    def __init__(self, predict: Callable, share: float, corpus: dict[str, dict], prefixes: int = 512):
+        self.predict, self.share, self.corpus, self.prefixes = predict, share, corpus, prefixes
+
+    def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Departure | None:
+        """seen: history of the training worker, log_probs of the predicting one."""
+        task = Task.of(golden)
+        history, given = seen.get("history"), seen.get("log_probs")
+        history = np.asarray(history.values, np.float64) if isinstance(history, Array) and history.values.ndim == 2 else None
+        if history is None or history.shape[1:] != (3,):
+            return Departure("history", "shape", "the check returns no history of (step, loss, gradient norm)")
+        shape = (len(task.prefixes), VOCABULARY)
+        if not isinstance(given, Array) or given.shape != shape:
+            had = given.shape if isinstance(given, Array) else _type(given)
+            return Departure("log_probs", "shape", f"log-probabilities of shape {shape} are needed; got {had}")
+        course, log_probs = where_it_went(history), given.values.astype(np.float64)
+        if np.isnan(log_probs).any():
+            return Departure("log_probs", "nonfinite", f"the trained model predicts NaN. {course}")
+        with np.errstate(over="ignore"):
+            total = np.exp(log_probs).sum(axis=1)
+        if np.abs(total - 1).max() > 1e-3:
+            row = int(np.abs(total - 1).argmax())
+            return Departure("log_probs", "value", f"the chances of the next byte sum to {total[row]:.4g}, not to 1")
+        if leak := sees_its_target(task, history):
+            return Departure("history", "leak", leak)
+        loss = task.loss(np.maximum(log_probs, np.log(1e-12)))
+        if (reached := task.share(loss)) >= self.share:
+            return None
+        needed = task.ceiling - self.share * (task.ceiling - task.floor)
+        return Departure(
+            "loss",
+            "loss",
+            f"held-out loss {loss:.3f} nats per byte; at most {needed:.3f} is needed. From the unigram loss {task.ceiling:.3f} to the "
+            f"exact floor {task.floor:.3f} it went {100 * reached:.1f} % of the way; {100 * self.share:.1f} % are needed.\n{course}",
+        )
+
+
 matches_reference = MatchesReference()
 satisfies = Satisfies
 keeps_pace = KeepsPace
 fits_in_memory = FitsInMemory
+trains_to = TrainsTo
 
 
 def _structure(path: str, seen: Leaf, expected: Leaf) -> Departure | None:

@@ -1,11 +1,13 @@
 """One check on one tree: builds the request, drives the worker as the judge asks for, and hands back what was seen."""
 
 import base64
+import json
 import math
 import random
 import shutil
 import tempfile
 import time
+import zlib
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
@@ -16,6 +18,7 @@ from autograder.checks import Check, compiled
 from autograder.jail import Jail, library_folders
 from autograder.observation import MalformedObservation
 from autograder.submission import Tree
+from autograder.training import Task
 from autograder.workers import Interrupted, Outcome, Server, Step, Worker
 
 UNTIMED, WATCHED = 2, 2  # steps of a timed check: set-up and warm-up; those that are watched for forbidden calls
@@ -52,6 +55,24 @@ class Run:
             with Worker(self.server, request) as worker:
                 worker.start_clock()
                 return self._in_time(self._drive([worker], started + seconds, rounds=_rounds(check)))
+
+    def train(self, check: Check, tree: Tree, task: Task) -> Outcome:
+        """Train in one worker, predict in another: the first never gets held-out text, the second never what follows.
+
+        What the first sends back goes to the second as it came; here it is only looked through.
+        """
+        with self._private_folder() as folder:
+            request = self._request(check, tree, folder)
+            trained = self._in_time(self.server.observe(request, self._seconds(check), [zlib.compress(task.text)]))
+        if trained.kind != "observed":
+            return trained
+        with self._private_folder() as folder:
+            request = self._request(check, tree, folder) | {"mode": "predict", "name": check.judge.predict.__name__}
+            prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
+            predicted = self._in_time(self.server.observe(request, self._seconds(check), [prefixes, trained.frame]))
+        if predicted.kind == "observed":
+            predicted.seen = {"history": trained.seen.get("history"), "log_probs": predicted.seen.get("log_probs")}
+        return replace(predicted, output=trained.output + predicted.output)
 
     def compile(self, tree: Tree) -> Outcome:
         """The compiled code of each file of the package, by module; nothing of it is run."""

@@ -13,6 +13,7 @@ import os
 import sys
 import tomllib
 import traceback
+import zlib
 from pathlib import Path
 
 import torch
@@ -20,7 +21,7 @@ import torch
 from autograder import limits
 from autograder.checks import load_code
 from autograder.draw import Draw
-from autograder.observation import flatten, pack
+from autograder.observation import flatten, pack, unpack
 from autograder.sketch import project
 from autograder.trap import Trap
 from autograder.wire import read_exactly, read_frame, write_frame
@@ -68,14 +69,15 @@ def main(request_fd: int, result_fd: int) -> None:
     trap = Trap(request["forbidden"], request["folder"])
     try:
         check, draw = prepare(request)
+        given = training_input(request["mode"], request_fd)
         watching = trap if request["forbidden"] else contextlib.nullcontext()
-        if request["mode"] != "observe":
+        if request["mode"] in ("pace", "memory"):
             if request["mode"] == "memory":
                 limits.return_freed_memory()
             step_through(check(solution, draw), request_fd, send, watching, always=request["mode"] == "memory")
             return
         with watching:
-            seen = check(solution, draw)
+            seen = check(solution, draw, *given)
         if trap.caught:
             raise RuntimeError(trap.caught)
         if not isinstance(seen, dict):
@@ -93,6 +95,21 @@ def compiled_files(folder: Path) -> dict[str, torch.Tensor]:
             code = marshal.dumps(compile(path.read_bytes(), str(path), "exec", dont_inherit=True))
             found[path.stem] = torch.frombuffer(bytearray(code), dtype=torch.uint8)
     return found
+
+
+def training_input(mode: str, request_fd: int) -> tuple:
+    """What a training check gets besides solution and draw: the text; or the trained state and the prefixes."""
+    if mode == "train":
+        return (zlib.decompress(read_frame(request_fd)),)
+    if mode == "predict":
+        prefixes = [bytes(p) for p in json.loads(read_frame(request_fd))]
+        leaves = unpack(read_frame(request_fd))
+        start = "seen.state."
+        tensor = lambda leaf: torch.from_numpy(leaf.values.copy()).to(getattr(torch, leaf.dtype))
+        return {
+            p.removeprefix(start): tensor(v) for p, v in leaves.items() if p.startswith(start) and hasattr(v, "values")
+        }, prefixes
+    return ()
 
 
 def prepare(request: dict):

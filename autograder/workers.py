@@ -14,6 +14,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,6 +56,7 @@ class Outcome:
     cpu_seconds: float = 0.0
     peak_kb: int = 0
     steps: list["Step"] = field(default_factory=list)
+    frame: bytes = field(default=b"", repr=False)  # of an observation, as it came
 
 
 @dataclass
@@ -114,9 +116,9 @@ class Server:
     def pid(self) -> int:
         return self._process.pid
 
-    def observe(self, request: dict, seconds: float) -> Outcome:
-        """Run one check to its end; `seconds` is the wall-clock deadline."""
-        with Worker(self, request) as worker:
+    def observe(self, request: dict, seconds: float, data: Sequence[bytes] = ()) -> Outcome:
+        """Run one check to its end; `seconds` is the wall-clock deadline, `data` what the worker reads after the request."""
+        with Worker(self, request, data) as worker:
             return worker.finish(seconds)
 
     def spawn(self, fds: list[int]) -> None:
@@ -168,7 +170,7 @@ class Server:
 class Worker:
     """One worker under way. `finish` waits for its one result; `step` drives a stepwise check."""
 
-    def __init__(self, server: Server, request: dict):
+    def __init__(self, server: Server, request: dict, data: Sequence[bytes] = ()):
         self._server = server
         with ExitStack() as theirs, ExitStack() as ours:
             request_r, self._request = _pipe(theirs, ours)
@@ -188,7 +190,8 @@ class Worker:
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ, buffer)
         with suppress(BrokenPipeError):  # it may have died already; what is left to read tells
-            write_frame(self._request, json.dumps(request).encode())
+            for frame in (json.dumps(request).encode(), *data):
+                write_frame(self._request, frame)
 
     def __enter__(self) -> "Worker":
         return self
@@ -299,7 +302,7 @@ class Worker:
                 if frame[:1] == b"E":
                     out.kind, out.error = "raised", _error(value)
                 else:
-                    out.kind, out.seen = "observed", _seen(value)
+                    out.kind, out.seen, out.frame = "observed", _seen(value), bytes(frame[1:])
                     out.inputs = [str(v) for k, v in value.items() if k.startswith("inputs[")]
             except (MalformedObservation, ValueError) as error:
                 out.kind, out.error = "flooded", {"message": str(error)}
