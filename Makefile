@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: submission gradescope help setup grade watch test long stubs golden verify bench lint
+.PHONY: batch reset update release submission gradescope help setup grade watch test long stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -19,6 +19,12 @@ watch: .venv/.done ## grade on every save: A=a01 [ONLY=name]
 submission: .venv/.done ## the zip to upload: A=a01 [FROM=folder] [TO=file]
 	@$(PY) -m autograder submission $(A) $(if $(FROM),--from '$(FROM)') $(if $(TO),--to '$(TO)')
 
+reset: .venv/.done ## the stub of a file again, yours is kept beside it: A=a01 FILE=attention.py
+	@$(PY) -m autograder reset $(A) $(FILE)
+
+update: .venv/.done ## bring this release up to date, your files stay: FROM=folder of the newer one
+	@$(PY) -m autograder update '$(FROM)'
+
 test: .venv/.done ## the project's own tests; QUICK=1 for a part
 	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)
 
@@ -34,8 +40,14 @@ golden: .venv/.done ## record golden observations: [A=a01]
 verify: .venv/.done ## measure the grader: [A=a01] [ARGS=--quick]
 	@$(PY) -m tools verify $(A) $(ARGS)
 
+release: .venv/.done ## what students clone, scanned: [TO=folder]
+	@$(PY) -m tools release --to '$(or $(TO),release)'
+
 gradescope: .venv/.done ## the autograder zip, and a dry run of it with the stubs: A=a01 [TO=file]
 	@$(PY) -m tools gradescope $(A) --to $(or $(TO),$(A)-autograder.zip) --try
+
+batch: .venv/.done ## grade a class: A=a01 FROM=export [TO=folder] [JOBS=2] [SCHEDULER=tcp://…] [ARGS=--no-names]
+	@$(PY) -m tools batch $(A) --from '$(FROM)' --to '$(or $(TO),$(A)-graded)' $(if $(JOBS),--jobs $(JOBS)) $(if $(SCHEDULER),--scheduler $(SCHEDULER)) $(ARGS)
 
 bench: .venv/.done ## speed of the grader as ratios: [NAME=grade]
 	@$(PY) -m tools bench $(NAME)

@@ -126,6 +126,40 @@ def submission(
 
 
 @app.command()
+def reset(
+    assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
+    file: Annotated[str, typer.Argument(help="The file to start again, such as attention.py.", show_default=False)],
+) -> None:
+    """Put the stub of a file back; what stood there is kept beside it."""
+    from autograder import assignment as assignments
+    from autograder.errors import CourseError
+    from autograder.reset import reset as put_back
+
+    try:
+        kept = put_back(assignments.load(assignment), file)
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        _leave(error.status)
+    typer.echo(f"{Path(file).name} is the stub again" + (f"; yours is kept as {kept.name}" if kept else ""))
+
+
+@app.command()
+def update(newer: Annotated[Path, typer.Argument(help="Folder of the newer release.", show_default=False)]) -> None:
+    """Make this release the newer one; files that you have changed stay, and nothing of yours is lost."""
+    from autograder.assignment import ROOT
+    from autograder.errors import CourseError
+    from autograder.update import update as bring
+
+    try:
+        changes = bring(newer, ROOT)
+    except CourseError as error:
+        typer.echo(f"Error: {error}", err=True)
+        _leave(error.status)
+    for line in changes.lines():
+        typer.echo(line)
+
+
+@app.command()
 def watch(
     assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
     only: Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")] = None,

@@ -4,14 +4,17 @@ Written from the JSON report alone, so a class can be shown again without gradin
 Jinja2, and a content security policy in the page forbids everything but its own style.
 """
 
+import re
 from collections import Counter
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
 
 from autograder.plain import plain
-from autograder.terminal import SIGNS, number
+from autograder.terminal import NOT_RUN, SIGNS, number
 
 WORDS = {
     "passed": "passed",
@@ -25,7 +28,7 @@ WORDS = {
 
 def page(report: dict, name: str = "") -> str:
     """The page of one JSON report. name: whose it is, shown as given."""
-    rows = [_shown(check) for check in report["checks"]]
+    rows = _shown(report["checks"])
     here = [row for row in rows if row["status"] != "not_graded_here"]
     counts = Counter(row["status"] for row in rows)
     return (
@@ -42,15 +45,25 @@ def page(report: dict, name: str = "") -> str:
     )
 
 
-def _shown(check: dict) -> dict:
-    shown = {key: (check.get(key) or "").strip() for key in ("message", "hint", "title", "output")}
-    wanted = check["reason"] not in ("todo", "missing", "syntax")
-    return {**check, **shown, "output": shown["output"] if wanted else ""}
+def _shown(checks: list[dict]) -> list[dict]:
+    """The checks as they stand on the page; a message that has just been read is not shown again."""
+    said: set[str] = set()
+    rows = []
+    for check in checks:
+        texts = {key: (check.get(key) or "").strip() for key in ("message", "hint", "title", "output")}
+        ran, hidden = check["reason"] not in NOT_RUN, check["id"].startswith("hidden/")
+        row = {**check, **texts, "output": texts["output"] if ran else "", "same": not hidden and texts["message"] in said}
+        row["alone"] = check["id"].partition("::")[2].partition("[")[0] if ran and not hidden else ""
+        said |= {row["message"]} if row["status"] == "failed" else set()
+        rows.append(row)
+    return rows
 
 
 def _part(part: dict, rows: list[dict]) -> dict:
-    todo = bool(rows) and all(row["reason"] == "todo" for row in rows)
+    seen = [row for row in rows if not row["id"].startswith("hidden/")]  # why a hidden check failed is not told
+    todo = bool(seen) and all(row["reason"] == "todo" for row in seen) and not part["points"]
     passed = [row for row in rows if row["status"] == "passed"]
+    lost = {row["status"] for row in rows} & {"failed", "partial", "not_attempted"}
     named: set[str] = set()
     for row in rows:  # a mistake is explained once a part
         row["again"] = row["misconception"] in named
@@ -58,11 +71,22 @@ def _part(part: dict, rows: list[dict]) -> dict:
     return {
         **part,
         "todo": todo,
-        "status": "passed" if len(passed) == len(rows) else "not_attempted" if todo else "failed",
+        "status": "not_attempted" if todo else "failed" if lost else "passed" if len(passed) == len(rows) else "grader_fault",
         "passed": passed,
         "open": [row for row in rows if row["status"] != "passed"],
         "given": sorted({name for row in rows for name in row["given"]}),
     }
+
+
+def code(text: str) -> Markup:
+    """The text, escaped, with what stands in `backticks` set as code."""
+    pieces = re.split(r"`([^`\n]+)`", plain(text))
+    return Markup("").join(Markup("<code>{}</code>").format(piece) if i % 2 else piece for i, piece in enumerate(pieces))
+
+
+def _finalize(value: Any) -> Any:
+    """What a template puts into the page: text made plain; markup is our own (of a macro, of `code`) and has been through here."""
+    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
@@ -71,11 +95,11 @@ def environment() -> Environment:
     made = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
-        finalize=lambda value: plain(value) if isinstance(value, str) else value,
+        finalize=_finalize,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters["number"] = number
+    made.filters.update(number=number, code=code)
     made.globals.update(signs={status: sign for status, (sign, _) in SIGNS.items()}, words=WORDS)
     return made

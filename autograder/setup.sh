@@ -65,7 +65,7 @@ say "everything else for $extras, as pinned in constraints.txt"
 "$venv/bin/python" - "$extras" > "$venv/requirements.txt" <<'PYTHON'
 import sys, tomllib
 project = tomllib.load(open("pyproject.toml", "rb"))["project"]
-print("\n".join(project["dependencies"] + project["optional-dependencies"].get(sys.argv[1], [])))
+print("\n".join(project["dependencies"] + project.get("optional-dependencies", {}).get(sys.argv[1], [])))
 PYTHON
 pip install -c constraints.txt -r "$venv/requirements.txt"
 # The root itself is no import folder: `datasets` and `reference` must not become modules. So pip makes the packages

@@ -5,6 +5,7 @@ when it is used, so that the other parts are still graded.
 """
 
 import os
+import re
 import shutil
 import stat
 from dataclasses import dataclass
@@ -33,6 +34,7 @@ _SILENT = {
     "__MACOSX",
     "manifest.json",
 }
+_KEPT = re.compile(r"\.(mine|new)\d+$")  # what `reset` and `update` put beside a file
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,8 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
                 (folder / name).write_text(_placeholder(f"{name}: {problem}"))
     if len(missing) == len(assignment.deliverables):
         notes.insert(0, f"this folder holds none of the files of {assignment.id}: {', '.join(assignment.deliverables)}")
-    extra = sorted(p.name for p in source.iterdir() if p.name not in assignment.deliverables and p.name not in _SILENT)
+    known = _SILENT.union(assignment.deliverables)
+    extra = sorted(p.name for p in source.iterdir() if p.name not in known and not _KEPT.search(p.name))
     if extra:
         shown = ", ".join(plain(name[:60], kept="") for name in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")

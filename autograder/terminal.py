@@ -20,6 +20,7 @@ SIGNS = {
     "grader_fault": ("?", "magenta"),
 }
 MAX_LINES = 14
+NOT_RUN = ("todo", "form", "missing", "syntax", "import", "forbidden")  # reasons that need no debugger
 
 
 def show(report: Report, console: Console, verbose: bool = False) -> None:
@@ -71,7 +72,7 @@ def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> N
         lines = [(line, "") for line in row.message.splitlines()[:MAX_LINES]]
         if row.hint:
             lines.append((row.hint, "bold"))
-        if not row.check.hidden and row.reason not in ("todo", "form", "missing", "syntax", "import", "forbidden"):
+        if not row.check.hidden and row.reason not in NOT_RUN:
             if row.output.strip():
                 lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
             lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))

@@ -66,6 +66,39 @@ def verify(
 
 
 @app.command()
+def release(
+    to: Annotated[Path, typer.Option(help="A new folder, or a release to bring up to date.")],
+    only: Annotated[list[str] | None, typer.Option(help="An assignment that is out; repeat it. Without: all.")] = None,
+) -> None:
+    """Build what students clone, and scan it: no solution, no hidden check, nothing off the list."""
+    from tools.release import release as build
+
+    started = time.monotonic()
+    done = build(to, tuple(only or ()))
+    did = "wrote" if done.changes is None else "updated"
+    typer.echo(f"{did} {to}: {done.files} files, {done.size / 1e6:.2f} MB, in {time.monotonic() - started:.1f} s; scanned")
+    for line in [*(done.changes.lines() if done.changes else []), *done.headroom()]:
+        typer.echo(f"  {line}")
+
+
+@app.command()
+def scan(
+    path: Annotated[Path, typer.Argument(help="A folder, a zip or a file that is to be published.", exists=True)],
+    hidden: Annotated[bool, typer.Option("--hidden", help="Hidden checks may be in it, as in a zip for Gradescope.")] = False,
+) -> None:
+    """Look for solutions, hidden checks, outputs and compiled files in what is to be published."""
+    from autograder.assignment import ROOT
+    from tools.scan import Scanner, read_files, scan_tree
+
+    scanner = Scanner(ROOT, hidden)
+    found = scan_tree(scanner, path) if path.is_dir() else scanner.scan(read_files(path))
+    for finding in found:
+        typer.echo(finding)
+    typer.echo(f"{len(found)} findings", err=True)
+    raise typer.Exit(1 if found else 0)
+
+
+@app.command()
 def gradescope(
     assignment: Annotated[str, typer.Argument(help="a01", show_default=False)],
     to: Annotated[Path, typer.Option(help="The zip to write.")],
@@ -131,7 +164,7 @@ def batch(
         typer.echo("Interrupted. What is graded is kept: call it again, and it goes on from there.", err=True)
         raise typer.Exit(1) from None
     write_tables(book, to, names=not no_names)
-    faults = sum(any(c["status"] == "grader_fault" for c in e.report["checks"]) for e in book.entries)
+    faults = sum(e.faults for e in book.entries)
     typer.echo(f"{len(book.entries)} submissions, {book.graded_now} graded now, in {book.seconds:.1f} s: {to / 'class.html'}")
     for change in book.changes or []:
         typer.echo(f"  {book.who(change.key)}: {change.before:g} → {change.after:g} ({', '.join(change.checks)})")

@@ -5,14 +5,15 @@
     DIR/grades.csv          a row for each student        DIR/reports.jsonl    a line for each submission
     DIR/class.html          the class: distribution, points per part, which misconceptions how many have, similarity
 
-A result is taken over by a later run only if submission, checks, golden values and grader are what they were.
+A result is taken over by a later run only if submission, checks, golden values and grader are what they were, and if it
+is no fault of the grader. Timed checks of different submissions never run at the same time.
 """
 
 import csv
 import hashlib
 import json
 import os
-import threading
+import re
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -21,9 +22,10 @@ from pathlib import Path
 
 import autograder
 from autograder.assignment import Assignment
-from autograder.checks import Check, compiled
-from autograder.errors import BadInput
+from autograder.checks import Check
+from autograder.errors import BadInput, CourseError
 from autograder.html import page
+from autograder.plain import plain
 from autograder.policy import Settings
 from autograder.report import Report, empty_rows, environment
 from autograder.session import checks_of, grade_folder
@@ -31,6 +33,7 @@ from autograder.unpack import as_folder, home
 from autograder.workers import Server
 from tools.export import Handed, opened
 from tools.gradebook import Change, Entry, Gradebook
+from tools.quiet import Quiet
 
 Graded = tuple[dict, float, str]  # report, seconds, why it was refused
 
@@ -43,12 +46,13 @@ def batch(
     scheduler: str = "",
     against: Path | None = None,
     progress: Callable[[int, int], None] = lambda done, total: None,
+    checks: list[Check] | None = None,
 ) -> Gradebook:
-    """Grade every submission that has no result yet, and write all files. progress: called with done and total.
+    """Grade every submission that has no result yet; its files are written at once. progress: called with done and total.
 
-    BadInput if `source` holds no submissions, or `to` is not a folder that can be written.
+    checks: by default all of the assignment. BadInput if `source` holds no submissions, or `to` cannot be written.
     """
-    started, checks = time.monotonic(), checks_of(assignment)
+    started, checks = time.monotonic(), checks_of(assignment) if checks is None else checks
     old = {entry.key: entry for entry in read(against)} if against else None
     reports, pages = to / "reports", to / "pages"
     try:
@@ -60,10 +64,12 @@ def batch(
     with opened(source) as (handed, missing):
         names = {one.key: file_name(one.key) for one in handed}
         print_of = {one.key: f"{grader}:{contents(one.path, assignment)}" for one in handed}
-        done = {one.key: entry for one in handed if (entry := taken_over(reports / f"{names[one.key]}.json", print_of[one.key]))}
+        done = {
+            one.key: entry for one in handed if (entry := taken_over(reports / f"{names[one.key]}.json", one, print_of[one.key]))
+        }
         todo = [one for one in handed if one.key not in done]
         progress(len(done), len(handed))
-        for one, (report, seconds, refused) in _graded(todo, assignment, checks, jobs, scheduler):
+        for one, (report, seconds, refused) in _graded(todo, assignment, checks, jobs, scheduler, grader):
             entry = Entry(one.key, list(one.students), one.created_at, report, seconds, refused)
             stored = {"fingerprint": print_of[one.key], "entry": entry.as_json()}
             write(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
@@ -78,20 +84,19 @@ def batch(
     return book
 
 
-def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str) -> Iterator[tuple[Handed, Graded]]:
+def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str, grader: str) -> Iterator[tuple[Handed, Graded]]:
     """Results as they come in, each submission once."""
+    if not todo:
+        return
     if scheduler:
         from tools.scheduler import graded
 
-        yield from graded(todo, assignment, scheduler)
+        yield from graded(todo, assignment, scheduler, grader)
         return
-    if not todo:
-        return
-    quiet = threading.Lock()
     with Server(assignment.preload, for_a_class=True) as server:
         pool = ThreadPoolExecutor(jobs)
         try:
-            waiting = {pool.submit(grade_one, one.path, assignment, checks, server, quiet): one for one in todo}
+            waiting = {pool.submit(grade_one, one.path, assignment, checks, server, jobs - 1): one for one in todo}
             for future in as_completed(waiting):
                 yield waiting[future], future.result()
         except BaseException:  # Ctrl-C: what runs is stopped, what is done stays
@@ -101,27 +106,47 @@ def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str) -
             pool.shutdown(cancel_futures=True)
 
 
-def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: Server, quiet=None) -> Graded:
-    """Grade one submission with one worker at a time. One that cannot be read gets a report in which nothing was there."""
+def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: Server, others: int = 0) -> Graded:
+    """Grade one submission with one worker at a time; whatever it holds, there is a report with every check.
+
+    others: how many are graded beside it; the time for which it may wait until they have timed something is not its own.
+    """
     started = time.monotonic()
+    timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge and c.judge.mode != "observe")
+    seconds = Settings.of(assignment).deadline + 2 * others * timed  # twice: once more with given parts
+    refused = ""
     try:
         with as_folder(path) as folder:
-            seconds = Settings.of(assignment).deadline
-            report = grade_folder(
-                home(folder, assignment.deliverables), assignment, checks, server, jobs=1, seconds=seconds, quiet=quiet
-            )
-        refused = ""
+            found = home(folder, assignment.deliverables)
+            report = grade_folder(found, assignment, checks, server, jobs=1, seconds=seconds, quiet=Quiet())
     except BadInput as error:
-        report, refused = Report(assignment, empty_rows(assignment, checks), 0, environment=environment(), empty=True), str(error)
-        report.notes = (f"not graded: {error}",)
-    return report.as_json(), time.monotonic() - started, refused
+        report, refused = _nothing(assignment, checks, f"not graded: {error}"), str(error)
+    except CourseError:  # the server does not run, say: no submission can be graded
+        raise
+    except Exception as error:  # ours: others are graded all the same, and this one again by the next run
+        report, refused = faulty(assignment, checks, error, granted=not isinstance(error, OSError | MemoryError))
+    return report.as_json(), time.monotonic() - started, plain(refused, kept="")
+
+
+def faulty(assignment: Assignment, checks: list[Check], error: BaseException, granted: bool) -> tuple[Report, str]:
+    """A report of faults, and the sentence that says which. granted: not if a submission could bring it about."""
+    why = f"fault of the grader, {type(error).__name__}: {error}"
+    report = _nothing(assignment, checks, why)
+    for row in report.rows:
+        row.status, row.points, row.message = "grader_fault", row.max_points if granted else 0.0, plain(why)
+    return report, why
+
+
+def _nothing(assignment: Assignment, checks: list[Check], why: str) -> Report:
+    """The report on a submission that could not be read."""
+    return Report(assignment, empty_rows(assignment, checks), 0, notes=(plain(why),), environment=environment(), empty=True)
 
 
 def fingerprint(assignment: Assignment, checks: list[Check]) -> str:
     """What a grade depends on besides the submission: the grader, the checks, their golden values, the given parts."""
     digest = hashlib.sha256(" ".join(c.id for c in checks).encode())
     for path in sorted({c.path for c in checks}):
-        digest.update(compiled(path))
+        digest.update(path.read_bytes())
     folders = [path.parent / "golden" for path in {c.path for c in checks}]
     folders += [Path(autograder.__file__).parent, assignment.folder.parent / "given" / assignment.package]
     for path in sorted({p for folder in folders for p in folder.glob("*.*")} | {assignment.folder / "assignment.toml"}):
@@ -137,36 +162,52 @@ def contents(path: Path, assignment: Assignment) -> str:
         file = inner / name
         digest.update(name.encode())
         if file.is_file() and not file.is_symlink():
-            with file.open("rb") as opened_file:
-                digest.update(hashlib.file_digest(opened_file, "sha256").digest())
+            try:
+                with file.open("rb") as opened_file:
+                    digest.update(hashlib.file_digest(opened_file, "sha256").digest())
+            except OSError as error:  # the grade says so
+                digest.update(type(error).__name__.encode())
     return digest.hexdigest()[:24]
 
 
-def taken_over(path: Path, wanted: str) -> Entry | None:
-    """The entry on disk, if it was made from the same submission by the same grader."""
+def taken_over(path: Path, handed: Handed, wanted: str) -> Entry | None:
+    """The entry on disk with the names of today, if it was made from the same submission by the same grader.
+
+    What was a fault of the grader, or could not be read, is tried again.
+    """
     try:
         stored = json.loads(path.read_text(encoding="utf-8"))
-        return Entry.of(stored["entry"]) if stored["fingerprint"] == wanted else None
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or cut off: graded anew
+        entry = Entry.of(stored["entry"])
+        if stored["fingerprint"] != wanted or entry.refused or entry.faults:
+            return None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):  # not there, or cut off: graded anew
         return None
+    entry.key, entry.students, entry.created_at = handed.key, list(handed.students), handed.created_at
+    return entry
 
 
 def read(folder: Path) -> list[Entry]:
     """The entries of an earlier run. BadInput if it is none."""
-    paths = sorted((folder / "reports").glob("*.json"))
+    paths = sorted((folder / "reports").glob("[!.]*.json"))
     if not paths:
         raise BadInput(f"{folder} holds no reports; give the --to folder of an earlier batch")
-    return [Entry.of(json.loads(path.read_text(encoding="utf-8"))["entry"]) for path in paths]
+    entries = []
+    for path in paths:
+        try:
+            entries.append(Entry.of(json.loads(path.read_text(encoding="utf-8"))["entry"]))
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise BadInput(f"{path} is no report of a batch ({type(error).__name__}); give the --to folder of one") from error
+    return entries
 
 
 def changes(old: dict[str, Entry], entries: list[Entry]) -> list[Change]:
-    """Whose score is another one now, and which checks decide otherwise."""
+    """Whose score is another one now, and which checks decide otherwise, are new or are gone."""
     found = []
     for entry in entries:
         before = old.get(entry.key)
         if before and before.score != entry.score:
-            statuses = {c["id"]: c["status"] for c in before.report["checks"]}
-            moved = tuple(c["id"] for c in entry.report["checks"] if statuses.get(c["id"]) != c["status"])
+            then, now = ({c["id"]: (c["status"], c["points"]) for c in e.report["checks"]} for e in (before, entry))
+            moved = tuple(name for name in dict.fromkeys([*now, *then]) if now.get(name) != then.get(name))
             found.append(Change(entry.key, before.score, entry.score, moved))
     return found
 
@@ -196,15 +237,18 @@ def _cells(entry: Entry, student) -> dict[str, str | float]:
         "max_score": report["max_score"],
         "created_at": safe_cell(entry.created_at),
         "not_graded": safe_cell(entry.refused or ("cut short by its deadline" if report.get("interrupted") else "")),
-        "faults": sum(c["status"] == "grader_fault" for c in report["checks"]),
+        "faults": entry.faults,
         "misconceptions": " ".join(mistakes),
         **{f"{part['number']} {part['name']}": round(part["points"], 2) for part in report["parts"]},
     }
 
 
 def safe_cell(text: str) -> str:
-    """Text that a spreadsheet takes for text: one that would start a formula gets an apostrophe before it."""
-    return f"'{text}" if text.lstrip()[:1] in ("=", "+", "-", "@") or text[:1] in ("\t", "\r", "\n") else text
+    """Text that a spreadsheet takes for text: what would start a formula gets an apostrophe before it.
+
+    Also after what separates cells in another country's spreadsheet, and for the wide signs that some of them read alike.
+    """
+    return re.sub(r"(^|[;\t\r\n])(?=[\s\"']*[=+\-@＝＋－＠]|[\t\r\n])", r"\1'", text)
 
 
 def file_name(key: str) -> str:

@@ -14,15 +14,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from autograder.assignment import REFERENCE, load
-from autograder.errors import BadInput
+from autograder.errors import BadInput, GraderFault
 from tools.memory import PeakMemory
 
 REPEATS = 5
+CLASS = 100  # submissions
 
 
 def run(name: str = "") -> None:
     """Print one line a figure, with its bar. BadInput for an unknown name."""
-    benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "jail": jail, "help": help_text}
+    benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "jail": jail, "help": help_text, "batch": batch}
     if name and name not in benches:
         raise BadInput(f"there is no benchmark {name!r}; there are {', '.join(benches)}")
     for bench in [benches[name]] if name else benches.values():
@@ -88,6 +89,29 @@ def jail() -> None:
             walls.append(statistics.median(b for _, b in pairs))
     _line(f"one check at level 1, wall, {len(checks)} checks", walls, "ms")
     _line(f"  what level {here().level} adds to it", extra, "ms", 5)
+
+
+def batch() -> None:
+    """A class of a01, two side by side, with everything that `batch` does but the timed checks."""
+    from tools.batch import batch as grade_class
+    from tools.sample_class import write_class
+
+    assignment, checks = load("a01"), [c for c in _checks() if c.judge.mode == "observe"]
+    with tempfile.TemporaryDirectory() as folder:
+        write_class(assignment, Path(folder) / "in", CLASS)
+        units = [_time(_IMPORT)[0] for _ in range(REPEATS)]
+        started = time.monotonic()
+        book = grade_class(assignment, Path(folder) / "in", Path(folder) / "out", jobs=2, checks=checks)
+        wall = time.monotonic() - started
+        units += [_time(_IMPORT)[0] for _ in range(REPEATS)]
+    levels = {e.report["isolation_level"] for e in book.entries}
+    if faults := sum(e.faults for e in book.entries):
+        raise GraderFault(f"{faults} checks of the class met a fault of the grader")
+    seconds = [e.seconds for e in book.entries]
+    _line("u: import torch, wall", units, "s")
+    _line(f"one submission beside another one, at level {', '.join(map(str, levels))}, wall", seconds, "s")
+    unit = statistics.median(units)
+    _line(f"a class of {CLASS} at --jobs 2, {len(checks)} checks, wall for each submission", [wall / CLASS / unit], "u", 0.8)
 
 
 def help_text() -> None:

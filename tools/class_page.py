@@ -1,8 +1,10 @@
 """The class on one page: scores, points part by part, which misconceptions how many have, similar files, what was not graded.
 
-Without names it shows places in the class alone: no name, sid, e-mail, folder or link stands in it.
+Without names it shows submissions by their scores alone: no name, sid, e-mail, folder, link or order of names stands in it.
 """
 
+import hashlib
+import re
 import statistics
 from collections import Counter
 
@@ -12,20 +14,21 @@ from autograder.html import environment
 from tools.gradebook import Entry, Gradebook
 
 BINS, WIDTH, HEIGHT = 10, 640, 140
-MOST = 25  # rows of a table that is cut
 
 
 def page(book: Gradebook, links: dict[str, str], names: bool = True) -> str:
     """The page. links: where the page of each submission lies, by key; names: whether it shows who is who."""
-    who = {e.key: e.who if names else f"submission {i}" for i, e in enumerate(book.entries, 1)}
-    scores = [e.score for e in book.entries]
-    full = max((e.report["max_score"] for e in book.entries), default=0)
-    slowest = sorted(book.entries, key=lambda e: -e.seconds)[:3]
+    entries = book.entries if names else sorted(book.entries, key=_without_order)
+    who = {e.key: e.who if names else f"submission {i}" for i, e in enumerate(entries, 1)}
+    scores = [e.score for e in entries]
+    full = max((e.report["max_score"] for e in entries), default=0)
+    slowest = sorted(entries, key=lambda e: -e.seconds)[:3]
     return (
         environment()
         .get_template("class.html.j2")
         .render(
             book=book,
+            names=names,
             total=len(scores),
             full=full,
             median=statistics.median(scores),
@@ -34,6 +37,7 @@ def page(book: Gradebook, links: dict[str, str], names: bool = True) -> str:
             perfect=sum(score >= full for score in scores),
             levels=", ".join(map(str, sorted({e.report["isolation_level"] for e in book.entries if not e.refused}))) or "none",
             bars=bars(scores, full),
+            ticks=[{"x": i * WIDTH / BINS, "label": f"{full * i / BINS:g}"} for i in range(BINS + 1)],
             mistakes=_mistakes(book),
             parts=_parts(book),
             checks=_checks(book),
@@ -48,22 +52,27 @@ def page(book: Gradebook, links: dict[str, str], names: bool = True) -> str:
                     "shares": [round(100 * share) for share in pair.shares],
                     "tokens": pair.tokens,
                 }
-                for pair in book.pairs[:MOST]
+                for pair in book.pairs
             ],
-            problems=_problems(book, who, names),
+            problems=_problems(book, entries, who, names),
             rows=[
                 {
                     "who": who[e.key],
                     "link": links[e.key] if names else "",
                     "score": e.score,
                     "seconds": e.seconds,
-                    "created_at": e.created_at if names else "",
+                    "created_at": re.sub(r":\d\d\.\d+", "", e.created_at) if names else "",
                 }
-                for e in book.entries
+                for e in entries
             ],
             slowest=[{"who": who[e.key], "seconds": e.seconds} for e in slowest],
         )
     )
+
+
+def _without_order(entry: Entry) -> tuple:
+    """Best first. Folders are often sorted by name, so equal scores stand in an order that has nothing to do with it."""
+    return -entry.score, hashlib.sha256(entry.key.encode(errors="surrogatepass")).digest()
 
 
 def bars(scores: list[float], full: float) -> list[dict]:
@@ -99,7 +108,7 @@ def _mistakes(book: Gradebook) -> list[dict]:
             "section": f"{known[name].section}{f', pitfall {known[name].pitfall}' if known[name].pitfall else ''}" if name in known else "",
             "count": count,
         }
-        for name, count in counts.most_common(MOST)
+        for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     ]  # fmt: skip
 
 
@@ -124,13 +133,13 @@ def _checks(book: Gradebook) -> list[dict]:
     """Checks by the number of submissions that fail them; what was never written is left out."""
     rows = [c for e in book.entries for c in e.report["checks"] if c["status"] == "failed" and c["reason"] != "todo"]
     shown = {c["id"]: c for c in rows}
-    return [{**shown[name], "count": count} for name, count in Counter(c["id"] for c in rows).most_common(MOST)]
+    return [{**shown[name], "count": count} for name, count in Counter(c["id"] for c in rows).most_common()]
 
 
-def _problems(book: Gradebook, who: dict[str, str], names: bool) -> list[str]:
+def _problems(book: Gradebook, entries: list[Entry], who: dict[str, str], names: bool) -> list[str]:
     """Submissions that were not graded, or not wholly, and what of the export does not fit together."""
     lines = list(book.missing) if names else [f"{len(book.missing)} folders and names do not fit together"] * bool(book.missing)
-    for entry in book.entries:
+    for entry in entries:
         lines += _problems_of(entry, who[entry.key], names)
     return lines + (book.not_compared if names else [])
 

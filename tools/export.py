@@ -7,9 +7,10 @@ Source: Gradescope's "Export Submissions", as its users observed it.
 
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -61,7 +62,7 @@ def _as_folder(source: Path) -> Iterator[Path]:
         try:
             with zipfile.ZipFile(source) as file:
                 file.extractall(folder)
-        except (zipfile.BadZipFile, OSError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError) as error:
             raise BadInput(f"{source} is neither a folder nor a zip that can be read ({error}); give an export") from error
         yield Path(folder)
 
@@ -71,6 +72,16 @@ def _plain_folder(folder: Path) -> list[Handed]:
     handed = [Handed(plain(p.name, kept=""), p) for p in paths if p.is_dir() or is_archive(p)]
     if not handed:
         raise BadInput(f"{folder} holds no submissions; a folder or a zip is expected for each")
+    return _told_apart(handed)
+
+
+def _told_apart(handed: list[Handed]) -> list[Handed]:
+    """Each with a key of its own: two names may look alike once what is invisible in them is replaced."""
+    keys: set[str] = set()
+    for number, one in enumerate(handed, 1):
+        key = one.key if one.key not in keys else f"{one.key} ({number})"
+        keys.add(key)
+        handed[number - 1] = replace(one, key=key)
     return handed
 
 
@@ -83,22 +94,22 @@ def _gradescope(folder: Path) -> tuple[list[Handed], list[str]]:
         raise BadInput(f"{METADATA} is a {type(table).__name__}; a table of submissions by folder is expected")
     handed, missing = [], []
     for key, entry in table.items():
-        path = folder / Path(str(key)).name
-        if not path.is_dir() or path.is_symlink():
+        path = folder / str(key)
+        if path.parent != folder or str(key) in ("..", "") or not path.is_dir() or path.is_symlink():
             missing.append(f"{plain(str(key), kept='')} stands in {METADATA}, but there is no such folder")
             continue
         known_of = entry if isinstance(entry, dict) else {}
         submitters = known_of.get(":submitters")
         students = tuple(map(_student, submitters)) if isinstance(submitters, list) else ()
-        handed.append(Handed(path.name, path, students, _text(known_of.get(":created_at"))))
-    known = {h.key for h in handed}
+        handed.append(Handed(_text(path.name), path, students, _text(known_of.get(":created_at"))))
+    known = {h.path for h in handed}
     for path in sorted(folder.glob("submission_*")):
-        if path.is_dir() and not path.is_symlink() and path.name not in known:
+        if path.is_dir() and not path.is_symlink() and path not in known:
             missing.append(f"{plain(path.name, kept='')} is not named in {METADATA}; graded without a name")
-            handed.append(Handed(path.name, path))
+            handed.append(Handed(_text(path.name), path))
     if not handed:
         raise BadInput(f"{METADATA} names no submission whose folder is there")
-    return sorted(handed, key=lambda h: h.key), missing
+    return _told_apart(sorted(handed, key=lambda h: h.key)), missing
 
 
 def _student(entry: Any) -> Student:

@@ -35,6 +35,11 @@ class Entry:
     def score(self) -> float:
         return self.report["score"]
 
+    @property
+    def faults(self) -> int:
+        """Checks that met a fault of the grader."""
+        return sum(c["status"] == "grader_fault" for c in self.report["checks"])
+
     def as_json(self) -> dict[str, Any]:
         return asdict(self)
 

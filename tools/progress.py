@@ -22,10 +22,11 @@ def bar(what: str) -> Iterator[Callable[[int, int], None]]:
         TimeRemainingColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task(what, rate="")
 
         def move(done: int, total: int) -> None:
+            if not progress.tasks:  # what an earlier run has done is no work of this one, and says nothing about its speed
+                progress.add_task(what, total=total, completed=done, rate="")
             speed = progress.tasks[0].speed
-            progress.update(task, completed=done, total=total, rate=f"{60 * speed:.1f} a minute" if speed else "")
+            progress.update(progress.tasks[0].id, completed=done, rate=f"{60 * speed:.1f} a minute" if speed else "")
 
         yield move

@@ -38,7 +38,13 @@ def main() -> None:
             seconds, text = time.monotonic() - started, io.StringIO()
             show(report, Console(file=text, width=100, no_color=True), verbose=True)
             data = report.as_json()
-            return {"seconds": seconds, "report": data, "terminal": text.getvalue(), "html": page(data), "results": results(data, Settings(), Metadata())}
+            return {
+                "seconds": seconds,
+                "report": data,
+                "terminal": text.getvalue(),
+                "html": page(data),
+                "results": results(data, Settings(), Metadata()),
+            }
 
         for name, path in asked["attacks"].items():
             found = grade(path)

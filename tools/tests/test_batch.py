@@ -3,11 +3,13 @@
 import csv
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import time
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -15,6 +17,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograder.errors import GraderFault
 from tools.batch import file_name, safe_cell
 from tools.export import METADATA
 from tools.tests.attacks import HONEST, source
@@ -145,7 +148,6 @@ def test_a_poisoned_submission_delays_or_changes_no_other(toy, tmp_path):
     order = [*list(poison.items())[:3], *list(honest.items())[:2], *list(poison.items())[3:], *list(honest.items())[2:]]
     folder = hand_in(tmp_path / "in", dict(order))
     (tmp_path / "in/honest_0/bomb.py").symlink_to("/dev/zero")
-    shutil.make_archive(str(tmp_path / "zipped"), "zip", tmp_path / "in/honest_1")
     rows = grade(toy, folder, tmp_path / "out")
     found = scores(rows)
     assert {found[key] for key in honest} == {100}
@@ -153,6 +155,68 @@ def test_a_poisoned_submission_delays_or_changes_no_other(toy, tmp_path):
     seconds = {e["key"]: e["seconds"] for e in map(json.loads, (tmp_path / "out/reports.jsonl").read_text().splitlines())}
     assert max(seconds[key] for key in honest) < 15  # it takes turns with what hangs, whose checks use up their 5 s each
     assert not [row["faults"] for row in rows if row["faults"] != "0"]
+
+
+@pytest.mark.slow
+def test_what_cannot_be_graded_costs_no_one_else_and_is_tried_again(toy, tmp_path):
+    """Archives that are none, a folder that holds nothing, and a fault of the grader that a later run makes good."""
+    for key in ("fine", "faulty", "nothing"):
+        (tmp_path / "in" / key).mkdir(parents=True)
+    for key in ("fine", "faulty"):
+        (tmp_path / "in" / key / "sums.py").write_text(source(HONEST))
+    (tmp_path / "in/damaged.zip").write_bytes(b"PK\x03\x04")
+    with zipfile.ZipFile(tmp_path / "in/leads_out.zip", "w") as archive:
+        archive.writestr("../sums.py", source(HONEST))
+    with zipfile.ZipFile(tmp_path / "in/=fine.zip", "w") as archive:
+        archive.writestr("inner/sums.py", source(HONEST))
+    os.mkfifo(tmp_path / "in/pipe.zip")
+    rows = grade(toy, tmp_path / "in", tmp_path / "out")
+    assert scores(rows) == {
+        "damaged.zip": 0,
+        "faulty": 100,
+        "fine": 100,
+        "leads_out.zip": 0,
+        "nothing": 0,
+        "pipe.zip": 0,
+        "'=fine.zip": 100,
+    }
+    said = {row["submission"]: row["not_graded"] for row in rows}
+    assert "damaged" in said["damaged.zip"] and "leads out" in said["leads_out.zip"] and "not a folder" in said["pipe.zip"]
+    assert all(
+        json.loads(line)["report"]["manifest"] == [c["id"] for c in json.loads(line)["report"]["checks"]]
+        for line in (tmp_path / "out/reports.jsonl").read_text().splitlines()
+    )
+    stored = json.loads((tmp_path / "out/reports/faulty.json").read_text())
+    stored["entry"]["report"]["checks"][0]["status"] = "grader_fault"
+    (tmp_path / "out/reports/faulty.json").write_text(json.dumps(stored))
+    done = toy.run("batch", "a90", "--from", str(tmp_path / "in"), "--to", str(tmp_path / "out"), module="tools")
+    assert "7 submissions, 4 graded now" in done.stdout and done.returncode == 0, (
+        done.stderr
+    )  # the faulty, and what could not be read
+
+
+def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(toy, tmp_path, monkeypatch):
+    from autograder.assignment import load
+    from autograder.collect import collect
+    from tools import batch
+
+    assignment = load("a01")
+    checks = collect(assignment)
+
+    def fail(error):
+        def grade_folder(*_, **__):
+            raise error
+
+        monkeypatch.setattr(batch, "grade_folder", grade_folder)
+        return batch.grade_one(tmp_path, assignment, checks, server=None)
+
+    report, _, refused = fail(ZeroDivisionError("\x1b[2J"))
+    assert {c["status"] for c in report["checks"]} == {"grader_fault"} and report["score"] == report["max_score"]
+    assert "ZeroDivisionError" in refused and "\x1b" not in json.dumps(report) + refused
+    report, _, refused = fail(OSError(28, "No space left on device"))  # what a submission may bring about gains nothing
+    assert {c["status"] for c in report["checks"]} == {"grader_fault"} and report["score"] == 0 and "No space" in refused
+    with pytest.raises(GraderFault):
+        fail(GraderFault("the worker server does not run"))
 
 
 @pytest.mark.slow
@@ -224,10 +288,20 @@ def test_bad_input_is_refused_with_a_reason(toy, tmp_path, options, words):
     assert done.returncode == 2 and words in done.stderr and "Traceback" not in done.stderr, done.stderr
 
 
-@given(st.text(max_size=20))
-def test_no_cell_starts_a_formula(text):
+@given(st.text(max_size=20) | st.text(alphabet="=+-@;\t\r\n '\"a＝", max_size=20))
+def test_no_cell_starts_a_formula_wherever_a_spreadsheet_splits_it(text):
     cell = safe_cell(text)
-    assert cell.lstrip()[:1] not in ("=", "+", "-", "@") and cell[:1] not in ("\t", "\r", "\n") and cell.endswith(text)
+    assert cell.replace("'", "") == text.replace("'", "")
+    for part in re.split(r"[;\t\r\n]", cell):
+        assert part.lstrip(' "')[:1] not in ("=", "+", "-", "@", "＝")
+    assert cell[:1] not in ("\t", "\r", "\n")
+
+
+@pytest.mark.parametrize(
+    "text", ["Ana-María O'Neil", "ana@example.org", "2026-11-06 07:13:47 Z", "0042", "Smith; John", "-", "ليلى"]
+)
+def test_ordinary_names_stay_as_they_are(text):
+    assert safe_cell(text) == (text if text != "-" else "'-")
 
 
 @given(st.text(min_size=1, max_size=120), st.text(min_size=1, max_size=120))

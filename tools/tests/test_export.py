@@ -117,3 +117,32 @@ def test_a_folder_named_outside_of_the_export_is_not_read(tmp_path):
     (folder / METADATA).write_text(yaml.safe_dump({"../secret": {}, "submission_1": {}}))
     with opened(folder) as (handed, missing):
         assert [h.key for h in handed] == ["submission_1"] and "../secret" in missing[0]
+
+
+def test_names_that_lead_elsewhere_are_not_followed(tmp_path):
+    folder = tmp_path / "export"
+    for key in ("submission_1", "submission_2/inner"):
+        (folder / key).mkdir(parents=True)
+    (folder / "submission_3").symlink_to(folder / "submission_1")
+    keys = ["..", ".", "", "submission_2/inner", "submission_1/..", str(tmp_path), "submission_3", "submission_1"]
+    (folder / METADATA).write_text(yaml.safe_dump({key: {} for key in keys}))
+    with opened(folder) as (handed, missing):
+        assert [h.key for h in handed] == ["submission_1", "submission_2"]  # the second one has no entry of its own
+    assert len(missing) == len(keys)
+
+
+def test_names_that_look_alike_once_cleaned_are_told_apart(tmp_path):
+    for name in ("a\x01", "a\x02", "a\u202e"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "sums.py").write_text("")
+    with opened(tmp_path) as (handed, _):
+        assert len({h.key for h in handed}) == len({h.path for h in handed}) == 3
+        assert all(h.key.isprintable() for h in handed)
+
+
+def test_names_hold_no_control_characters(tmp_path):
+    (tmp_path / "submission_1").mkdir()
+    entry = {":submitters": [{":name": "A\x1b[2J\nB", ":sid": "1\t2", ":email": "a\u202e@b"}], ":created_at": "then\r"}
+    (tmp_path / METADATA).write_text(yaml.safe_dump({"submission_1": entry}), encoding="utf-8")
+    with opened(tmp_path) as (handed, _):
+        assert handed[0].students == (Student("A�[2J�B", "1�2", "a�@b"),) and handed[0].created_at == "then�"
