@@ -52,6 +52,8 @@ def grade(
         for path in filter(None, (json_file, html_file)):
             if not path.parent.is_dir():
                 raise BadInput(f"{path} cannot be written: there is no folder {path.parent}")
+            if path.is_dir() or not os.access(path.parent, os.W_OK):
+                raise BadInput(f"{path} cannot be written: {'it is a folder' if path.is_dir() else 'its folder is read-only'}")
         for name in [assignment] if assignment else assignments.known():
             one = assignments.load(name)
             report = _grade_one(one, source, only, device, force_hidden)

@@ -11,7 +11,7 @@ from functools import cache
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.golden import Golden, same_sketch
+from autograder.golden import Golden, same_sketch, sketch
 from autograder.workers import Outcome
 
 
@@ -76,7 +76,8 @@ def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
         return [known[s.case] for s in golden.sketches if s.case in known and s.leaves.get("raised") == said]
     if outcome.kind != "observed":
         return []
-    return [known[s.case] for s in golden.sketches if s.case in known and same_sketch(outcome.seen, s.leaves, golden)]
+    mine = sketch(outcome.seen, golden)
+    return [known[s.case] for s in golden.sketches if s.case in known and same_sketch(mine, s.leaves, golden)]
 
 
 def raised(outcome: Outcome) -> str:

@@ -87,12 +87,11 @@ def sketch(seen: Observation, golden: Golden) -> dict[str, list | str]:
     return {path: _describe(leaf, path in golden.leaves and golden.leaves[path].random) for path, leaf in seen.items()}
 
 
-def same_sketch(seen: Observation, stored: dict[str, list | str], golden: Golden) -> bool:
-    """Whether an observation looks like a stored one: as near as tolerance, or four digits where the numbers are large.
+def same_sketch(mine: dict[str, list | str], stored: dict[str, list | str], golden: Golden) -> bool:
+    """Whether a sketch looks like a stored one: as near as tolerance, or four digits where the numbers are large.
 
     A random leaf is compared by the share of its zeros, its mean and its deviation, to a twentieth of the deviation.
     """
-    mine = sketch(seen, golden)
     return mine.keys() == stored.keys() and all(_alike(mine[p], stored[p], golden.leaves.get(p)) for p in mine)
 
 

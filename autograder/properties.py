@@ -5,6 +5,7 @@ A statistical predicate states its false-alarm rate and derives its bound from i
 
 import math
 from collections.abc import Callable
+from statistics import NormalDist
 
 import numpy as np
 
@@ -60,6 +61,49 @@ def gaussian(leaf: str, std: float, false_alarms: float = 1e-6) -> Predicate:
     return holds
 
 
+def truncated_gaussian(leaf: str, std: float, cut: float, false_alarms: float = 1e-6) -> Predicate:
+    """Independent normal values of which none lies beyond `cut` deviations of the bell, scaled so that `std` is left of it.
+
+    Let z be a standard normal number within ±c, I = 2Φ(c) − 1 its share and φ the density. Then E z² = 1 − 2cφ(c)/I and
+    E z⁴ = 3 − 2cφ(c)(c² + 3)/I, and a value is x = s·z with s = std/√(E z²), so |x| ≤ b = c·s. Each of three bounds gets a third
+    of the false alarms, a, and all hold for any number n of values, because x and x² are bounded:
+    - mean of x and of x²: Bernstein's inequality for y with |y − E y| ≤ M and variance v,
+      P(|mean − E y| ≥ t) ≤ 2 exp(−n t² / (2v + 2Mt/3)) = a, solved for t;
+    - shape: Massart's form of the Dvoretzky–Kiefer–Wolfowitz inequality, P(sup |F_n − F| > ε) ≤ 2 exp(−2nε²) = a.
+    """
+    bell = NormalDist()
+    inside, edge = 2 * bell.cdf(cut) - 1, 2 * cut * bell.pdf(cut)
+    second, fourth = 1 - edge / inside, 3 - edge * (cut**2 + 3) / inside
+    s = std / math.sqrt(second)
+    beyond = (1 + 1e-6) * cut * s  # rounding
+    rate = math.log(2 * 3 / false_alarms)
+
+    def holds(seen: Observation) -> str | None:
+        x = np.sort(numbers(seen[leaf])[0].ravel())
+        n, largest = x.size, float(np.abs(x).max())
+        off_mean = _bernstein(n, rate, std**2, cut * s)
+        off_square = _bernstein(n, rate, s**4 * fourth - std**4, max(std**2, (cut * s) ** 2 - std**2)) / std**2
+        if largest > beyond:
+            return (
+                f"{leaf} holds {largest:.4g}; with deviation {std:.4g} after cutting at {cut:g}, nothing lies beyond {beyond:.4g}"
+            )
+        if abs(x.mean()) > off_mean:
+            return f"the mean of {leaf} is {x.mean():.3g}; it should be 0 ± {off_mean:.2g}"
+        deviation = math.sqrt(np.square(x).mean())
+        if abs(deviation**2 / std**2 - 1) > off_square:
+            return f"the standard deviation of {leaf} is {deviation:.4g}; it should be {std:.4g} ± {50 * off_square:.2g} %"
+        share = (np.array([bell.cdf(v / s) for v in x]) - 0.5 + inside / 2) / inside
+        gap = np.maximum(np.arange(1, n + 1) / n - share, share - np.arange(n) / n).max()
+        if gap > math.sqrt(rate / (2 * n)):
+            return (
+                f"{leaf} has the right mean and deviation, and not the shape of a cut-off bell: up to some number, the share of the "
+                f"values is off by {gap:.3f}; at most {math.sqrt(rate / (2 * n)):.3f} is chance"
+            )
+        return None
+
+    return holds
+
+
 def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
     """A dropped-out tensor of ones: a share 1 − p of the values survives, scaled by 1/(1 − p); the others are zero."""
 
@@ -81,12 +125,42 @@ def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
     return holds
 
 
+def frequencies(leaf: str, chances, false_alarms: float = 1e-6) -> Predicate:
+    """Counts of independent draws are those of `chances`; what has no chance never occurs.
+
+    Each count is binomial, so by Chernoff's bound a share f of n draws with chance p is as far off,
+    on its side, with probability at most exp(−n · KL(f ‖ p)). The rate is divided over both sides of every outcome; the bound
+    holds at any n. chances: numbers of the leaf's shape that sum to 1.
+    """
+    chances = np.asarray(chances, dtype=np.float64)
+
+    def holds(seen: Observation) -> str | None:
+        counts, _ = numbers(seen[leaf])
+        n, bound = counts.sum(), math.log(2 * chances.size / false_alarms)
+        if n <= 0 or (counts < 0).any():
+            return f"{leaf} counts nothing"
+        shares = counts / n
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = lambda f, p: np.where(f > 0, f * np.log(f / p), 0.0)
+            surprise = n * (part(shares, chances) + part(1 - shares, 1 - chances))
+        if (surprise <= bound).all():
+            return None
+        worst = tuple(int(i) for i in np.argwhere(surprise == surprise.max())[0])
+        return f"{leaf}{list(worst)} came in {100 * shares[worst]:.2f} % of {n:.0f} draws; its chance is {100 * chances[worst]:.2f} %"
+
+    return holds
+
+
 def all_of(*predicates: Predicate) -> Predicate:
     """All hold; the first that does not speaks."""
     return lambda seen: next((sentence for p in predicates if (sentence := p(seen))), None)
 
 
-def _two_sided(rate: float) -> float:
-    from statistics import NormalDist
+def _bernstein(n: int, rate: float, variance: float, bound: float) -> float:
+    """t with 2 exp(−n t² / (2·variance + 2·bound·t/3)) = 2 exp(−rate)."""
+    linear = bound * rate / (3 * n)
+    return linear + math.sqrt(linear**2 + 2 * variance * rate / n)
 
+
+def _two_sided(rate: float) -> float:
     return NormalDist().inv_cdf(1 - rate / 2)

@@ -2,6 +2,8 @@
 
 import itertools
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -190,6 +192,78 @@ def test_nothing_is_fetched_and_nothing_runs():
         assert "\x1b" not in outline.text and "\u202e" not in outline.text
 
 
+def test_no_markup_of_ours_stands_there_as_text():
+    assert "<" not in Outline(page(MIXED, "A Student")).text
+
+
+def test_what_is_not_written_is_one_line_also_with_hidden_checks():
+    todo = report(
+        check("a", "failed", reason="todo", message="yours to write"),
+        check("b", "failed", reason="todo", message="yours to write"),
+        check("c", "failed", id="hidden/test_sums.py::c", message="a hidden check; what it saw is not shown"),
+    )
+    text = Outline(page(todo)).text
+    assert text.count("Not written yet.") == 1 and "yours to write" not in text and "hidden check" not in text
+
+
+def test_a_message_is_shown_once_and_names_of_code_are_set_as_code():
+    twice = [check(name, "failed", reason="raised", message="ValueError: no `k`", hint="What is `k` for?") for name in "ab"]
+    outline = Outline(page(report(*twice, next=["Quick: make grade A=a90"])))
+    assert outline.text.count("ValueError: no `k`") == 1 and outline.text.count("The same as above.") == 1
+    assert "What is  k for?" in outline.text and "Quick:  make grade A=a90" in outline.text  # a tag is a blank in `text`
+    assert "make grade A=a90 ONLY=a" in outline.text
+
+
+def test_a_fault_alone_is_no_point_lost():
+    faulty = check("a", "grader_fault", points=5.0, message="golden value missing")
+    text = " ".join(Outline(page(report(check("b", "passed"), faulty))).text.split())
+    assert "sums.weighted , fault of the grader 10 / 100 points" in text and "points lost" not in text
+
+
+def test_a_page_that_cannot_be_written_is_refused_before_grading(tmp_path):
+    for target, why in ((tmp_path / "no" / "x.html", "there is no folder"), (tmp_path, "it is a folder")):
+        command = [sys.executable, "-m", "autograder", "grade", "a01", "--html", str(target)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.returncode == 2 and why in done.stderr and not done.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("width", [375, 1000])
+@pytest.mark.parametrize("flags", [(), (browser.DARK,)], ids=["light", "dark"])
+def test_every_text_is_readable_and_nothing_is_wider_than_the_page(tmp_path, flags, width):
+    browser.needed()
+    long = check("long", "failed", message="0" * 2000, output="1" * 500, reason="value", title="t" * 300)
+    seen = browser.measure(page(report(*MIXED["checks"], long, notes=["n" * 300])), tmp_path, width, *flags)
+    assert seen["dark"] == bool(flags) and seen["opened"] >= 2 and seen["texts"] > 50
+    assert seen["contrast"][0] >= 4.5, seen["contrast"]
+    assert seen["needs"] <= seen["width"] == width
+
+
+@pytest.mark.slow
+def test_markup_is_inert_even_without_the_policy(tmp_path):
+    """Escaping alone holds; and the same markup, not escaped, does take over the page, so the test can fail."""
+    browser.needed()
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page(ATTACK))
+    assert "Content-Security-Policy" not in bare
+    seen = browser.measure(bare, tmp_path, 1000)
+    assert seen["title"] == "a90 A toy" and seen["id"] == "" and seen["texts"] > 20
+    assert browser.measure(bare.replace("<main", EVIL + "<main"), tmp_path, 1000)["id"] == "owned"
+
+
+@pytest.mark.slow
+def test_the_policy_alone_holds_too(tmp_path):
+    browser.needed()
+    seen = browser.measure(page(ATTACK).replace("<main", EVIL + "<main"), tmp_path, 1000)
+    assert seen["title"] == "a90 A toy" and seen["id"] == ""
+
+
+@pytest.mark.slow
+def test_it_is_the_same_without_javascript(tmp_path):
+    browser.needed()
+    with_scripts, without = (browser.measure(page(ATTACK), tmp_path, 1000, scripts=scripts) for scripts in (True, False))
+    assert with_scripts == without and without["texts"] > 20
+
+
 @pytest.mark.slow
 def test_markup_of_a_submission_is_inert_in_a_browser(shown):
     _, rendered = shown(ATTACK)
@@ -202,7 +276,7 @@ def test_markup_of_a_submission_is_inert_in_a_browser(shown):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "width", "flags"),
-    [("light", 1000, ()), ("dark", 1000, ("--blink-settings=preferredColorScheme=0",)), ("narrow", 500, ())],
+    [("light", 1000, ()), ("dark", 1000, (browser.DARK,)), ("narrow", 500, ())],
 )
 def test_it_renders_light_dark_and_narrow(shown, tmp_path, name, width, flags):
     path, rendered = shown(MIXED)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autograder.golden import Expected, Golden, Sketch, is_float, same_sketch, sketch, tolerance
 from autograder.judges import KeepsPace, fits_in_memory, keeps_pace, matches_reference, satisfies
 from autograder.observation import pack, unpack
-from autograder.properties import gaussian, kept_share, same
+from autograder.properties import frequencies, gaussian, kept_share, same
 
 
 def golden_of(**values) -> Golden:
@@ -122,6 +122,19 @@ def test_a_false_alarm_is_as_rare_as_stated():
     assert 2 <= alarms <= 38
 
 
+def test_frequencies_are_those_of_the_chances():
+    """The bound is on the safe side: at a rate of 1 in 10, at most that share of 2,000 fair samples is refused, plus 4 sd."""
+    stream, chances = np.random.RandomState(2), [0.5, 0.3, 0.15, 0.05, 0.0]
+    seen = lambda counts: unpack(pack({"x": torch.tensor(counts)}))
+    alarms = sum(frequencies("x", chances, 0.1)(seen(stream.multinomial(500, chances))) is not None for _ in range(2000))
+    assert 0 < alarms <= 200 + 4 * (2000 * 0.1 * 0.9) ** 0.5
+    judge_ = frequencies("x", chances)
+    assert judge_(seen([1000, 600, 300, 100, 0])) is None
+    assert "x[0] came in 60.00 % of 2000 draws; its chance is 50.00 %" in judge_(seen([1200, 500, 200, 100, 0]))
+    assert "x[4]" in judge_(seen([1000, 600, 300, 99, 1]))
+    assert "counts nothing" in judge_(seen([0, 0, 0, 0, 0]))
+
+
 def test_pace_is_the_median_of_pairs_on_a_fake_clock():
     judge_: KeepsPace = keeps_pace(full=1.5, none=3.0, repeats=5)
     slow_spell = [1.0, 1.0, 9.0, 9.0, 1.0]  # the machine slows down for both
@@ -145,7 +158,7 @@ def test_a_sketch_is_recognised_through_noise_and_not_mistaken():
     golden = golden_of(out=values, n=1)
     stored = Sketch("negated", sketch(unpack(pack({"out": -values, "n": 1})), golden), 100.0)
     noisy = unpack(pack({"out": -values * (1 + 1e-6), "n": 1}))
-    assert same_sketch(noisy, stored.leaves, golden)
+    assert same_sketch(sketch(noisy, golden), stored.leaves, golden)
     for other in (values, -1.01 * values, -values.T.contiguous(), torch.full_like(values, float("nan")), -values.double()):
-        assert not same_sketch(unpack(pack({"out": other, "n": 1})), stored.leaves, golden)
-    assert not same_sketch(unpack(pack({"out": -values, "n": 2})), stored.leaves, golden)
+        assert not same_sketch(sketch(unpack(pack({"out": other, "n": 1})), golden), stored.leaves, golden)
+    assert not same_sketch(sketch(unpack(pack({"out": -values, "n": 2})), golden), stored.leaves, golden)

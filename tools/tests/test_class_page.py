@@ -1,5 +1,7 @@
 """The page of a class in a real browser; its numbers are those of the gradebook."""
 
+import re
+
 import pytest
 
 from autograder.tests import browser
@@ -52,6 +54,47 @@ def test_without_names_no_one_can_be_told():
     text = page(book(), LINKS, names=False)
     assert not [word for word in ("Ada", "Berta", "Cyril", "example.org", "submission_", "pages/", "zip bomb") if word in text]
     assert "submission 2" in text
+
+
+def test_without_names_the_order_of_names_is_lost_too():
+    """Folders may be called after people; places are by score, and equal scores in an order of no meaning."""
+    keys = [f"{letter}_someone" for letter in "abcdefghij"]
+    scores = [3.0, 1.0, 2.0] + [5.0] * 7
+    entries = [
+        Entry(key, [], "", {**report(check("x", "passed")), "score": s}, float(i))
+        for i, (key, s) in enumerate(zip(keys, scores, strict=True))
+    ]
+    table = page(Gradebook("a01", "A toy", entries), dict.fromkeys(keys, ""), names=False).split('id="submissions"')[1]
+    rows = [(float(a), int(b)) for a, b in re.findall(r'<td class="n">([\d.]+)</td><td class="n">(\d+)</td>', table)]
+    assert [score for score, _ in rows] == sorted(scores, reverse=True)
+    tied = [which for score, which in rows if score == 5]
+    assert sorted(tied) == list(range(3, 10)) != tied
+
+
+def test_long_tables_fold_and_lose_nothing():
+    names = [f"m{i:02d}" for i in range(14)]
+    entries = [Entry(n, [], "", report(check(n, "failed", reason="value", misconception=n))) for n in names]
+    text = " ".join(Outline(page(Gradebook("a01", "A toy", entries), dict.fromkeys(names, ""))).text.split())
+    assert all(f"Title of {n}." in text and f"{n} {n} 1" in text for n in names) and text.count("4 more") == 2
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("flags", [(), (browser.DARK,)], ids=["light", "dark"])
+def test_every_text_is_readable_and_wide_tables_scroll_by_themselves(tmp_path, flags):
+    browser.needed()
+    seen = browser.measure(page(book(), LINKS), tmp_path, 375, *flags)
+    assert seen["dark"] == bool(flags) and seen["texts"] > 60
+    assert seen["contrast"][0] >= 4.5, seen["contrast"]
+    assert seen["needs"] <= seen["width"] == 375
+
+
+@pytest.mark.slow
+def test_a_grade_writes_its_page(toy, tmp_path):
+    target = tmp_path / "page.html"
+    graded = toy.grade(toy.submission(tmp_path / "wrong", weighted="return -(x @ w)"), "--html", str(target))
+    text = " ".join(Outline(target.read_text(encoding="utf-8")).text.split())
+    assert graded.status == 1 and f"{graded.report['score']:g} of 100 points" in text
+    assert " ".join(graded.check("test_value")["message"].split()) in text and [p.name for p in tmp_path.glob(".page*")] == []
 
 
 @pytest.mark.slow
