@@ -42,6 +42,7 @@ def grade(
 
     from autograder import assignment as assignments
     from autograder.errors import BadInput, CourseError
+    from autograder.files import save
 
     status = 0
     try:
@@ -58,11 +59,11 @@ def grade(
             one = assignments.load(name)
             report = _grade_one(one, source, only, device, force_hidden)
             if json_file:
-                _write(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+                save(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
             if html_file:
                 from autograder.html import page
 
-                _write(html_file, page(report.as_json()))
+                save(html_file, page(report.as_json()))
             _show(report, verbose)
             status = max(status, report.exit_status)
     except CourseError as error:
@@ -112,13 +113,14 @@ def submission(
     """Build the zip to upload, and check it: complete, parsable, not too large."""
     from autograder import assignment as assignments
     from autograder.errors import CourseError
-    from autograder.upload import build, write
+    from autograder.files import save
+    from autograder.upload import build
 
     try:
         one = assignments.load(assignment)
         upload = build(source or one.folder, one)
         target = to or Path(f"{one.id}-submission.zip")
-        write(target, upload.data)
+        save(target, upload.data)
     except CourseError as error:
         typer.echo(f"Error: {error}", err=True)
         _leave(error.status)
@@ -209,13 +211,6 @@ def _progress(total: int, name: str):
 
 def _width() -> int:
     return int(os.environ.get("COLUMNS", "100"))
-
-
-def _write(path: Path, text: str) -> None:
-    """Atomically: a reader sees the old file or the new one."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8")
-    temporary.replace(path)
 
 
 def _leave(status: int) -> None:

@@ -6,11 +6,11 @@ Source: Gradescope's documentation of results.json; its schema as we use it is s
 """
 
 import json
-import os
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from autograder.files import replace
 from autograder.metadata import Metadata
 from autograder.policy import Settings
 
@@ -164,7 +164,5 @@ def dumps(value: dict[str, Any]) -> str:
 
 
 def write(path: Path, value: dict[str, Any]) -> None:
-    """Atomically: whoever reads sees the results before or after."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(dumps(value), encoding="ascii")
-    temporary.replace(path)
+    """As a file that is never half written."""
+    replace(path, dumps(value))

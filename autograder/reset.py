@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autograder.assignment import ROOT, Assignment
 from autograder.errors import BadInput
+from autograder.files import replace
 
 RELEASE = ".release"
 
@@ -61,12 +62,3 @@ def put_beside(path: Path, kind: str, data: bytes) -> Path:
             if beside.is_file() and beside.read_bytes() == data:
                 return beside
     raise AssertionError("numbers do not end")
-
-
-def replace(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Write a file atomically."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.chmod(mode)
-    temporary.replace(path)

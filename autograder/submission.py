@@ -49,7 +49,8 @@ class Tree:
     def with_file(self, into: Path, name: str, text: str) -> "Tree":
         """Another tree that differs in one file."""
         folder = into / self.folder.name
-        shutil.copytree(self.path, into, dirs_exist_ok=True, symlinks=True)
+        shutil.copytree(self.path, into, dirs_exist_ok=True, symlinks=True, copy_function=os.link)  # no worker can write them
+        (folder / name).unlink(missing_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         for stale in (folder / "__pycache__").glob(f"{Path(name).stem}.*.pyc"):
             stale.unlink()

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from autograder.errors import BadInput
-from autograder.reset import RELEASE, keep_beside, put_beside, replace
+from autograder.files import replace
+from autograder.reset import RELEASE, keep_beside, put_beside
 
 MANIFEST = f"{RELEASE}/manifest.json"
 
@@ -108,6 +109,7 @@ def _bring(root: Path, name: str, content: bytes, mode: int, before: Manifest, y
     """One file of the newer release."""
     path, shipped = root / name, before.files.get(name)
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         replace(path, content, mode)
         changes.new.append(name)
         return

@@ -8,7 +8,6 @@ import ast
 import hashlib
 import io
 import json
-import os
 import re
 import stat
 import tomllib
@@ -65,16 +64,6 @@ def pack(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes:
             info.external_attr = (stat.S_IFREG | (0o755 if name in executable else 0o644)) << 16
             archive.writestr(info, data, compresslevel=9)
     return out.getvalue()
-
-
-def write(path: Path, data: bytes) -> None:
-    """Atomically, and by the umask. BadInput where the folder is missing or closed."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        temporary.replace(path)
-    except OSError as error:
-        raise BadInput(f"{path} cannot be written ({error.strerror}); give another file with --to") from error
 
 
 def _read(path: Path) -> bytes:

@@ -12,7 +12,6 @@ is no fault of the grader. Timed checks of different submissions never run at th
 import csv
 import hashlib
 import json
-import os
 import re
 import time
 from collections.abc import Callable, Iterator
@@ -24,6 +23,7 @@ import autograder
 from autograder.assignment import Assignment
 from autograder.checks import Check
 from autograder.errors import BadInput, CourseError
+from autograder.files import replace
 from autograder.html import page
 from autograder.plain import plain
 from autograder.policy import Settings
@@ -72,8 +72,8 @@ def batch(
         for one, (report, seconds, refused) in _graded(todo, assignment, checks, jobs, scheduler, grader):
             entry = Entry(one.key, list(one.students), one.created_at, report, seconds, refused)
             stored = {"fingerprint": print_of[one.key], "entry": entry.as_json()}
-            write(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
-            write(pages / f"{names[one.key]}.html", page(report, entry.who))
+            replace(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
+            replace(pages / f"{names[one.key]}.html", page(report, entry.who))
             done[one.key] = entry
             progress(len(done), len(handed))
         book = Gradebook(assignment.id, assignment.title, [done[one.key] for one in handed], missing=missing)
@@ -216,14 +216,14 @@ def write_tables(book: Gradebook, to: Path, names: bool = True) -> None:
     """grades.csv, reports.jsonl and class.html. names: whether the page of the class shows who is who."""
     from tools.class_page import page as class_page
 
-    write(to / "reports.jsonl", "".join(json.dumps(e.as_json(), ensure_ascii=False) + "\n" for e in book.entries))
+    replace(to / "reports.jsonl", "".join(json.dumps(e.as_json(), ensure_ascii=False) + "\n" for e in book.entries))
     rows = [_cells(entry, student) for entry in book.entries for student in entry.students or [None]]
     with (to / ".grades.csv").open("w", encoding="utf-8-sig", newline="") as file:  # with the mark that spreadsheets look for
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
     (to / ".grades.csv").replace(to / "grades.csv")
-    write(to / "class.html", class_page(book, {e.key: f"pages/{file_name(e.key)}.html" for e in book.entries}, names))
+    replace(to / "class.html", class_page(book, {e.key: f"pages/{file_name(e.key)}.html" for e in book.entries}, names))
 
 
 def _cells(entry: Entry, student) -> dict[str, str | float]:
@@ -255,13 +255,6 @@ def file_name(key: str) -> str:
     """A file name for a key: itself where that is harmless, otherwise with a digest in place of what is not."""
     plain = "".join(c if c.isascii() and (c.isalnum() or c in "_-.") else "_" for c in key)[:80].lstrip(".")
     return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
-
-
-def write(path: Path, text: str) -> None:
-    """Atomically, so that a run that is killed leaves no half of a file behind."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_text(text, encoding="utf-8", errors="replace")
-    temporary.replace(path)
 
 
 def _similar(handed: list[Handed], assignment: Assignment):

@@ -99,19 +99,22 @@ def batch() -> None:
     assignment, checks = load("a01"), [c for c in _checks() if c.judge.mode == "observe"]
     with tempfile.TemporaryDirectory() as folder:
         write_class(assignment, Path(folder) / "in", CLASS)
-        units = [_time(_IMPORT)[0] for _ in range(REPEATS)]
-        started = time.monotonic()
+        units = [_time(_IMPORT) for _ in range(REPEATS)]
+        before, started = os.times(), time.monotonic()
         book = grade_class(assignment, Path(folder) / "in", Path(folder) / "out", jobs=2, checks=checks)
-        wall = time.monotonic() - started
-        units += [_time(_IMPORT)[0] for _ in range(REPEATS)]
+        wall, after = time.monotonic() - started, os.times()
+        units += [_time(_IMPORT) for _ in range(REPEATS)]
     levels = {e.report["isolation_level"] for e in book.entries}
     if faults := sum(e.faults for e in book.entries):
         raise GraderFault(f"{faults} checks of the class met a fault of the grader")
-    seconds = [e.seconds for e in book.entries]
-    _line("u: import torch, wall", units, "s")
-    _line(f"one submission beside another one, at level {', '.join(map(str, levels))}, wall", seconds, "s")
-    unit = statistics.median(units)
+    unit, unit_cpu = (statistics.median(u[i] for u in units) for i in (0, 1))
+    cpu = sum(after[:4]) - sum(before[:4])
+    _line("u: import torch, wall", [u[0] for u in units], "s")
+    _line(
+        f"one submission beside another one, at level {', '.join(map(str, levels))}, wall", [e.seconds for e in book.entries], "s"
+    )
     _line(f"a class of {CLASS} at --jobs 2, {len(checks)} checks, wall for each submission", [wall / CLASS / unit], "u", 0.8)
+    _line("  the same, CPU of the whole tree over that of import torch", [cpu / CLASS / unit_cpu], "u")
 
 
 def help_text() -> None:

@@ -14,7 +14,9 @@ class Quiet:
     """A context manager that may be entered again and again, by one thread. Whoever is killed gives its turn back."""
 
     def __enter__(self) -> None:
-        place = Path(tempfile.gettempdir()) / f"autograder-timed-{os.getuid()}.lock"
+        own = Path("/run")  # where no submission can put a file of that name before us, if we are root
+        folder = own if os.geteuid() == 0 and own.is_dir() else Path(tempfile.gettempdir())
+        place = folder / f"autograder-timed-{os.geteuid()}.lock"
         self._file = os.open(place, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
         fcntl.flock(self._file, fcntl.LOCK_EX)
 
