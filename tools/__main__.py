@@ -108,11 +108,11 @@ def gradescope(
     import tempfile
 
     from autograder.assignment import load
-    from autograder.upload import write
+    from autograder.files import save
     from tools.gradescope import build, warnings
 
     one = load(assignment)
-    write(to, build(one))
+    save(to, build(one))
     typer.echo(f"wrote {to}, {to.stat().st_size:,} bytes")
     for warning in warnings(one):
         typer.echo(f"  {warning}")
