@@ -51,6 +51,8 @@ class Grader:
 
     def golden(self, check: Check) -> Golden:
         """What the check expects. GraderFault when it was never recorded."""
+        if check.on_request:
+            return check.judge.expected(check.seed)
         with self._lock:
             if check.path not in self._goldens:
                 self._goldens[check.path] = load(check.path.parent / "golden" / check.path.stem)
@@ -109,7 +111,7 @@ class Grader:
             return Judgement(share, "pace", slow.text if slow else f"{ratio:.2f} times the baseline", outcome=outcome)
         if judge.mode == "memory" and (large := judge.judge_growth(*[s.peak_bytes for s in outcome.steps[1:3]])):
             return Judgement(0.0, "growth", large.text, outcome=outcome)
-        return Judgement(1.0, outcome=outcome)
+        return Judgement(1.0, message=judge.remark(outcome.seen, golden), outcome=outcome)
 
     def _recognise(self, check: Check, outcome: Outcome, golden: Golden) -> list[Hint]:
         return recognise(outcome, golden, self.run.assignment.folder / "tests")
@@ -177,7 +179,7 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
                 row.message = row.message if row.reason else "interrupted"  # a first verdict stays
         progress(row)
 
-    pool = ThreadPoolExecutor(jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count())
+    pool = ThreadPoolExecutor(jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))
     try:
         for future in [pool.submit(one, row) for row in together]:
             future.result()

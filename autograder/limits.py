@@ -6,7 +6,6 @@ import os
 import resource
 import signal
 import tempfile
-from pathlib import Path
 
 from autograder import landlock, seccomp
 
@@ -58,7 +57,7 @@ def _limit_resources(memory_mb: int, seconds: float, processes: int | None) -> N
         limit(resource.RLIMIT_NPROC, THREADS + processes)
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     with contextlib.suppress(OSError):  # where memory runs out all the same, this is the process that goes
-        Path("/proc/self/oom_score_adj").write_text("1000")
+        _write("/proc/self/oom_score_adj", b"1000")
 
 
 def return_freed_memory() -> None:
@@ -70,5 +69,20 @@ def return_freed_memory() -> None:
 
 def _mapped_bytes() -> int:
     """Address space of this process; 0 where there is no /proc (macOS does not enforce RLIMIT_AS anyway)."""
-    statm = Path("/proc/self/statm")
-    return int(statm.read_text().split()[0]) * os.sysconf("SC_PAGE_SIZE") if statm.exists() else 0
+    try:
+        statm = os.open("/proc/self/statm", os.O_RDONLY)
+    except OSError:
+        return 0
+    try:
+        return int(os.read(statm, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(statm)
+
+
+def _write(path: str, data: bytes) -> None:
+    """Bare calls, as in `_mapped_bytes`: in a process just forked, text files cost half a millisecond each."""
+    fd = os.open(path, os.O_WRONLY)
+    try:
+        os.write(fd, data)
+    finally:
+        os.close(fd)

@@ -107,9 +107,9 @@ def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str, g
 
 
 def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: Server, others: int = 0) -> Graded:
-    """Grade one submission with one worker at a time; whatever it holds, there is a report with every check.
+    """Grade one submission; whatever it holds, there is a report with every check.
 
-    others: how many are graded beside it; the time for which it may wait until they have timed something is not its own.
+    Two workers, so that one runs while the other's result is judged. others: how many are graded beside it; the time for which it may wait until they have timed something is not its own.
     """
     started = time.monotonic()
     timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge and c.judge.mode != "observe")
@@ -118,7 +118,7 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     try:
         with as_folder(path) as folder:
             found = home(folder, assignment.deliverables)
-            report = grade_folder(found, assignment, checks, server, jobs=1, seconds=seconds, quiet=Quiet())
+            report = grade_folder(found, assignment, checks, server, jobs=2, seconds=seconds, quiet=Quiet())
     except BadInput as error:
         report, refused = _nothing(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:  # the server does not run, say: no submission can be graded

@@ -60,6 +60,7 @@ def test_an_unknown_mistake_shows_where_it_departs(toy, tmp_path):
     assert "3 of 6 values are off, all at 1 of axis 0 (of 2)" in row["message"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("body", "check", "reason", "words"), [
     ("return None", "test_value", "raised", "a tensor was expected as the result, got NoneType"),
     ("return (x @ w) * float('nan')", "test_value", "nonfinite", "is NaN"),
