@@ -44,6 +44,14 @@ def ranks(leaf: str, order: str = "desc") -> Callable:
     return _mark("__ranks__", (leaf, order))
 
 
+def on_request(function: Callable) -> Callable:
+    """A check that takes minutes: left out unless `--long` asks for it, and worth no points (its weight is 0).
+
+    What it expects is not recorded: its judge makes it when the check is asked for, as `trains_below` does.
+    """
+    return _mark("__on_request__", True)(function)
+
+
 def refusal(call: Callable[[], Any]) -> str:
     """The name of the exception that the call raises, or "accepted": an observation of how bad input is met.
 
@@ -90,6 +98,7 @@ class Check:
     hide_errors: str | None = None
     device: str | None = None
     ranks: tuple[str, str] | None = None
+    on_request: bool = False
     share: float = 0.0  # of the points of its part, by weight among all checks of that part
 
     @property
@@ -107,6 +116,8 @@ class Check:
         get = lambda name, default=None: getattr(function, name, default)
         if get("__weight__") is None or not inspect.getdoc(function):
             raise ValueError(f"{path.name}::{function.__name__} needs @weight(points) and a docstring that students read")
+        if get("__on_request__") and get("__weight__"):
+            raise ValueError(f"{path.name}::{function.__name__} runs on request and so is worth no points: @weight(0)")
         return cls(
             id=f"{'hidden/' if hidden else ''}{path.name}::{function.__name__}",
             path=path,
@@ -125,6 +136,7 @@ class Check:
             hide_errors=get("__hide_errors__"),
             device=get("__device__"),
             ranks=get("__ranks__"),
+            on_request=get("__on_request__", False),
         )
 
 

@@ -34,6 +34,7 @@ def grade(
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as JSON.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the report there as a page.")] = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
+    long: Annotated[bool, typer.Option("--long", help="Also checks that take minutes; they carry no points.")] = False,
     force_hidden: Annotated[bool, typer.Option("--force-hidden", help="Run hidden checks at any level of isolation.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show what passed, too.")] = False,
 ) -> None:
@@ -57,7 +58,7 @@ def grade(
                 raise BadInput(f"{path} cannot be written: {'it is a folder' if path.is_dir() else 'its folder is read-only'}")
         for name in [assignment] if assignment else assignments.known():
             one = assignments.load(name)
-            report = _grade_one(one, source, only, device, force_hidden)
+            report = _grade_one(one, source, only, device, force_hidden, long)
             if json_file:
                 save(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
             if html_file:
@@ -75,14 +76,14 @@ def grade(
     _leave(status)
 
 
-def _grade_one(assignment, source, only, device, force_hidden):
+def _grade_one(assignment, source, only, device, force_hidden, long):
     from autograder.workers import Server
 
     with Server(assignment.preload) as server:  # it imports torch while we read the checks
-        return _report(server, assignment, source, only, device, force_hidden)
+        return _report(server, assignment, source, only, device, force_hidden, long)
 
 
-def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False):
+def _report(server, assignment, source=None, only=None, device="cpu", force_hidden=False, long=False):
     """Collect the checks while the server starts, and grade."""
     from autograder.errors import BadInput
     from autograder.grading import has_device
@@ -91,7 +92,7 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
-    checks = checks_of(assignment, only, force_hidden)
+    checks = checks_of(assignment, only, force_hidden, long)
     with as_folder(source or assignment.folder) as folder, _progress(len(checks), assignment.id) as advance:
         return grade_folder(folder, assignment, checks, server, device=device, progress=advance)
 

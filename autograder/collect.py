@@ -66,8 +66,11 @@ def read_checks(path: Path) -> list[Check]:
         raise GraderFault(f"the check file {path.name} cannot be read: {type(error).__name__}: {error}") from error
 
 
-def collect(assignment: Assignment, only: str | None = None, hidden: bool = False) -> list[Check]:
-    """The checks of an assignment, or those that pytest's `-k only` selects. BadInput if that is none."""
+def collect(assignment: Assignment, only: str | None = None, hidden: bool = False, long: bool = False) -> list[Check]:
+    """The checks of an assignment, or those that pytest's `-k only` selects. BadInput if that is none.
+
+    long: also those that run on request alone.
+    """
     folders = [assignment.folder / "tests"] + ([assignment.hidden] if hidden and assignment.hidden.exists() else [])
     found = _Found()
     arguments = [
@@ -82,6 +85,7 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
         "-p",
         "autograder.plugin",
         *(["-k", only] if only else []),
+        *(["--long"] if long else []),
         *map(str, folders),
     ]
     said = io.StringIO()
@@ -90,7 +94,10 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
     if found.checks and status == pytest.ExitCode.OK:
         return [replace(check, share=check.weight / found.weights[check.part] if check.weight else 0.0) for check in found.checks]
     if status == pytest.ExitCode.NO_TESTS_COLLECTED and only:
-        raise BadInput(f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask")
+        raise BadInput(
+            f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask"
+            + ("" if long else "; checks that take minutes are left out without --long")
+        )
     if status == pytest.ExitCode.USAGE_ERROR or "-k" in said.getvalue():
         raise BadInput(f"{only!r} is no expression for -k; try a part of a name, or 'mask and not bad'")
     raise GraderFault(f"no checks were collected for {assignment.id}:\n{said.getvalue().strip()[-1500:]}")

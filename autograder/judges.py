@@ -53,6 +53,10 @@ class Judge:
     def explain(self, departure: Departure) -> str:
         return departure.text
 
+    def remark(self, seen: Observation, golden: Golden) -> str:
+        """What is worth knowing about an observation that is right."""
+        return ""
+
 
 class MatchesReference(Judge):
     """Every leaf equals the golden one: keys, type, dtype, shape, finite, value within the derived tolerance."""
@@ -179,16 +183,46 @@ class TrainsTo(Judge):
             return Departure("log_probs", "value", f"the chances of the next byte sum to {total[row]:.4g}, not to 1")
         if leak := sees_its_target(task, history):
             return Departure("history", "leak", leak)
-        loss = task.loss(np.maximum(log_probs, np.log(1e-12)))
+        fault = self.fault(task, _loss(task, log_probs))
+        return Departure("loss", "loss", f"{fault}\n{course}") if fault else None
+
+    def fault(self, task: Task, loss: float) -> str:
+        """A sentence if the loss is not good enough, else ""."""
         if (reached := task.share(loss)) >= self.share:
-            return None
+            return ""
         needed = task.ceiling - self.share * (task.ceiling - task.floor)
-        return Departure(
-            "loss",
-            "loss",
+        return (
             f"held-out loss {loss:.3f} nats per byte; at most {needed:.3f} is needed. From the unigram loss {task.ceiling:.3f} to the "
-            f"exact floor {task.floor:.3f} it went {100 * reached:.1f} % of the way; {100 * self.share:.1f} % are needed.\n{course}",
+            f"exact floor {task.floor:.3f} it went {100 * reached:.1f} % of the way; {100 * self.share:.1f} % are needed."
         )
+
+
+class TrainsBelow(TrainsTo):
+    """Training loss on real text, whose optimum nobody knows: the mean of −ln p(the byte that does follow).
+
+    For checks that run on request: check and `predict` as with `trains_to`. loss: nats per byte to stay below. corpus: a name
+    for `corpora.load`, whose text is looked for when the check is asked for; context: bytes that the model sees. Beginnings are
+    windows of that size from random places of the text to train on, cut at random places: the loss is that of random batches.
+    """
+
+    def __init__(self, predict: Callable, loss: float, corpus: str, context: int, prefixes: int = 4096):
+        self.predict, self.bound, self.corpus, self.context, self.prefixes = predict, loss, corpus, context, prefixes
+
+    def expected(self, seed: int) -> Golden:
+        """The text, the beginnings and what follows them. BadInput, saying what to do, if the text is not there."""
+        import corpora
+
+        text = corpora.load(self.corpus).text.encode()
+        return Task.of_text(text, self.context, self.prefixes, seed).as_golden()
+
+    def fault(self, task: Task, loss: float) -> str:
+        return "" if loss < self.bound else f"{self._told(loss)}; less than {self.bound} is needed."
+
+    def remark(self, seen: Observation, golden: Golden) -> str:
+        return self._told(_loss(Task.of(golden), seen["log_probs"].values.astype(np.float64)))
+
+    def _told(self, loss: float) -> str:
+        return f"training loss {loss:.3f} nats per byte, on {self.prefixes:,} random places of {self.corpus}"
 
 
 matches_reference = MatchesReference()
@@ -196,6 +230,11 @@ satisfies = Satisfies
 keeps_pace = KeepsPace
 fits_in_memory = FitsInMemory
 trains_to = TrainsTo
+trains_below = TrainsBelow
+
+
+def _loss(task: Task, log_probs: np.ndarray) -> float:
+    return task.loss(np.maximum(log_probs, np.log(1e-12)))
 
 
 def _structure(path: str, seen: Leaf, expected: Leaf) -> Departure | None:

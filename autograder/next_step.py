@@ -7,7 +7,8 @@ from autograder.report import Report
 
 def next_step(report: Report) -> list[str]:
     """What to do next: the first thing that is open, in the order of the handout."""
-    open_rows = [r for r in report.rows if r.status in ("failed", "partial", "not_attempted") and r.max_points]
+    lost = [r for r in report.rows if r.status in ("failed", "partial", "not_attempted")]
+    open_rows = [r for r in lost if r.max_points] or [r for r in lost if r.check.on_request]
     if report.faults and not open_rows:
         return ["Nothing else is open. Please tell your instructor about the fault."]
     if not open_rows:
@@ -17,7 +18,7 @@ def next_step(report: Report) -> list[str]:
     if row.reason != "todo":
         return [
             f"Next: mend {row.check.part} (check {row.number}); the handout is assignments/{package}/README.md, section {row.check.part.split('.')[0]}.",
-            *([] if row.check.hidden else [f"Quick: {command} ONLY={row.check.name}"]),
+            *([] if row.check.hidden else [f"Quick: {command} ONLY={row.check.name}{' ARGS=--long' * row.check.on_request}"]),
         ]
     if row.check.part == "by_hand":
         return [f"Next: the sums in assignments/{package}/by_hand.toml."]

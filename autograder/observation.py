@@ -6,6 +6,7 @@ them. `unpack` runs in the parent and trusts nothing: no pickle, a strict schema
 
 import json
 import struct
+from collections import OrderedDict
 from dataclasses import dataclass
 from typing import Any
 
@@ -61,7 +62,7 @@ Observation = dict[str, Leaf]  # path ("grad.input 0", "out[1]") → leaf, in th
 
 def flatten(value: Any, path: str = "") -> dict[str, Any]:
     """Leaves of nested dicts, lists and tuples by path."""
-    if type(value) is dict:
+    if type(value) in (dict, OrderedDict):  # the second is what a state dict is
         return {p: v for key, inner in value.items() for p, v in flatten(inner, f"{path}.{key}" if path else str(key)).items()}
     if isinstance(value, (list, tuple)):
         return {p: v for i, inner in enumerate(value) for p, v in flatten(inner, f"{path}[{i}]").items()}

@@ -47,14 +47,13 @@ class Run:
 
     def observe(self, check: Check, tree: Tree) -> Outcome:
         """What the check sees in this tree; the steps of a stepwise check become leaves "step 0.out", …."""
-        seconds, started = self._seconds(check), time.monotonic()
         with self._private_folder() as folder:
             request = self._request(check, tree, folder)
             if check.judge.mode == "observe":
-                return self._in_time(self.server.observe(request, seconds))
+                return self._in_time(self.server.observe(request, self._seconds(check)))
             with Worker(self.server, request) as worker:
                 worker.start_clock()
-                return self._in_time(self._drive([worker], started + seconds, rounds=_rounds(check)))
+                return self._in_time(self._drive([worker], self._seconds(check), rounds=_rounds(check)))
 
     def train(self, check: Check, tree: Tree, task: Task) -> Outcome:
         """Train in one worker, predict in another: the first never gets held-out text, the second never what follows.
@@ -83,7 +82,6 @@ class Run:
 
     def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
         """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""
-        judge, started = check.judge, time.monotonic()
         watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, _rounds(check)), WATCHED))
         with ExitStack() as stack:
             mine, theirs = (stack.enter_context(self._private_folder()) for _ in range(2))
@@ -91,20 +89,20 @@ class Run:
             workers = [stack.enter_context(Worker(self.server, request)) for request in requests]
             for worker in workers:
                 worker.start_clock()
-            outcome = self._in_time(self._drive(workers, started + self._seconds(check), _rounds(check), watched))
+            outcome = self._in_time(self._drive(workers, self._seconds(check), _rounds(check), watched))
         if outcome.kind != "observed":
             return outcome, float("inf")
         pairs = zip(outcome.steps[::2], outcome.steps[1::2], strict=True)
         timed = [(m.seconds, t.seconds) for i, (m, t) in enumerate(pairs) if i >= UNTIMED and i not in watched]
-        return outcome, judge.ratio(*zip(*timed, strict=True))
+        return outcome, check.judge.ratio(*zip(*timed, strict=True))
 
-    def _drive(self, workers: list[Worker], deadline: float, rounds: int, watched: frozenset[int] = frozenset()) -> Outcome:
+    def _drive(self, workers: list[Worker], seconds: float, rounds: int, watched: frozenset[int] = frozenset()) -> Outcome:
         """Step the workers in turn; the first is the one that is judged, the outcome carries the steps of all.
 
-        watched: steps under the trap on forbidden calls, which takes time and so does not count.
+        seconds: for all steps together, from now on: what the server took to start is not the submission's. watched: steps under the trap on forbidden calls, which takes time and so does not count.
         """
         steps: list[Step] = []
-        first = Outcome("observed")
+        first, deadline = Outcome("observed"), time.monotonic() + seconds
         for number in range(rounds):
             for worker in workers:
                 try:

@@ -58,9 +58,16 @@ def scratch_space() -> Iterator[Path]:
         yield scratch
 
 
-def checks_of(assignment: Assignment, only: str | None = None, force_hidden: bool = False) -> list[Check]:
-    """The checks to run here: hidden ones, where there are any, only if the code beside them cannot read them."""
+def checks_of(assignment: Assignment, only: str | None = None, force_hidden: bool = False, long: bool = False) -> list[Check]:
+    """The checks to run here: hidden ones, where there are any, only if the code beside them cannot read them.
+
+    long: also those that run on request. BadInput if something that they need, such as a text, is not there.
+    """
     from autograder.collect import collect
 
     hidden = assignment.hidden.exists() and (force_hidden or here().hides(assignment.hidden))
-    return collect(assignment, only, hidden)
+    checks = collect(assignment, only, hidden, long)
+    for check in checks:
+        if check.on_request:
+            check.judge.expected(check.seed)  # what is missing is said now, and not after minutes
+    return checks

@@ -34,7 +34,8 @@ def show(report: Report, console: Console, verbose: bool = False) -> None:
     said: set[str] = set()
     for part, rows in report.by_part():
         earned, full = sum(r.points for r in rows), sum(r.max_points for r in rows)
-        sign, style = SIGNS["passed" if all(r.status == "passed" for r in rows if r.max_points) else "failed"]
+        counted = [r for r in rows if r.max_points] or rows
+        sign, style = SIGNS["passed" if all(r.status == "passed" for r in counted) else "failed"]
         todo = [r for r in rows if r.reason == "todo"]
         if len(todo) == len([r for r in rows if r.status != "not_graded_here"]):
             sign, style = "·", "dim"
@@ -47,7 +48,9 @@ def show(report: Report, console: Console, verbose: bool = False) -> None:
             )
         named: set[str | None] = set()
         for row in rows:
-            if (row.status != "passed" or verbose) and (row.status != "not_graded_here" or row.max_points):
+            if (row.status != "passed" or verbose or row.check.on_request) and (
+                row.status != "not_graded_here" or row.max_points
+            ):
                 _row(console, row, assignment.package, again=row.misconception in named, same=row.message in said)
                 named |= {row.misconception} - {None}
                 said |= {row.message} if row.status == "failed" else set()
@@ -68,11 +71,13 @@ def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> N
         lines = [("The same as above.", "")]
     elif again:
         lines = [("Looks like the same mistake.", "bold")]
+    elif row.check.on_request and row.status == "passed":
+        lines = [(row.message, "dim")]
     elif row.status in ("failed", "partial"):
         lines = [(line, "") for line in row.message.splitlines()[:MAX_LINES]]
         if row.hint:
             lines.append((row.hint, "bold"))
-        if not row.check.hidden and row.reason not in NOT_RUN:
+        if not row.check.hidden and not row.check.on_request and row.reason not in NOT_RUN:
             if row.output.strip():
                 lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
             lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))

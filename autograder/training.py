@@ -49,6 +49,22 @@ class Task:
         """How much of the way from the ceiling to the floor a loss has gone: 1 at the floor, negative above the ceiling."""
         return (self.ceiling - loss) / (self.ceiling - self.floor)
 
+    @classmethod
+    def of_text(cls, text: bytes, context: int, count: int, seed: int) -> "Task":
+        """A task on text whose source nobody knows: all the chance lies on the byte that does follow, and the floor is 0.
+
+        Beginnings have 1 to `context` bytes and stand anywhere in the text, so that `loss` is the training loss.
+        ValueError if the text is not longer than that.
+        """
+        if len(text) <= context:
+            raise ValueError(f"needed: more than {context} bytes of text; got {len(text)}")
+        stream = np.random.RandomState(seed)
+        starts, lengths = stream.randint(len(text) - context, size=count), stream.randint(1, context + 1, size=count)
+        exact = np.zeros((count, VOCABULARY))
+        exact[np.arange(count), [text[place] for place in starts + lengths]] = 1.0
+        prefixes = tuple(text[start : start + length] for start, length in zip(starts, lengths, strict=True))
+        return cls(text, prefixes, exact, text_floor=0.0, document_sd=0.0)
+
     def as_golden(self) -> Golden:
         """The task as golden leaves; `of` is the way back."""
         packed = lambda data: Array("uint8", np.frombuffer(zlib.compress(data, 9), np.uint8))

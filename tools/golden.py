@@ -8,7 +8,7 @@ import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -62,17 +62,20 @@ class Workshop:
 @contextmanager
 def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
     """Server, scratch folders and a working copy of the reference."""
-    with scratch_space() as scratch, Server(assignment.preload) as server, lease() as jail:
+    with scratch_space() as scratch, Server(assignment.preload, for_a_class=True) as server, lease() as jail:
         tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
         yield Workshop(assignment, Run(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)
 
 
 def record(shop: Workshop, checks: list[Check], sketches: bool = True) -> dict[str, Golden]:
-    """Golden observations by check id."""
+    """Golden observations by check id. GraderFault with a line for each check that cannot be recorded."""
     mistakes = [(case, shop.tree_of(case)) for case in shop.cases("misconceptions")] if sketches else []
     others = [(case, shop.tree_of(case)) for case in shop.cases("alternates")]
     with ThreadPoolExecutor(2) as pool:
         jobs = {check.id: pool.submit(_record_one, shop, check, others, mistakes) for check in checks if not check.device}
+    faults = [str(job.exception()) for job in jobs.values() if isinstance(job.exception(), GraderFault)]
+    if faults:
+        raise GraderFault("\n".join(faults))
     goldens = {name: job.result() for name, job in jobs.items()}
     for check in checks:  # a device check expects what its twin on the CPU does, named test_x_on_cuda
         if check.device:
@@ -84,6 +87,8 @@ def _record_one(shop: Workshop, check: Check, others: list, mistakes: list) -> G
     if check.judge.mode == "train":
         return task_of(check.judge, check.seed).as_golden()
     plain = _seen(shop.run.observe(check, shop.reference), check, "the reference in float32")
+    if hasattr(check.judge, "record"):  # answers by hand: only their hashes may ship
+        return replace(check.judge.record(plain.seen), inputs=plain.inputs)
     exact = _seen(shop.run.exactly().observe(check, shop.reference), check, "the reference in float64")
     if plain.seen.keys() != exact.seen.keys():
         raise GraderFault(f"{check.id}: float32 and float64 give different leaves: {set(plain.seen) ^ set(exact.seen)}")

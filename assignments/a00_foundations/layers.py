@@ -1,0 +1,92 @@
+"""The two layers that hold nearly all parameters of a language model, and the random numbers they start from.
+
+A linear layer multiplies, an embedding looks up. Left out: everything with a formula of its own (norms, attention,
+activations), which comes with the transformer.
+Source: Kaiming He et al., arXiv:1502.01852, §2.2 (variance); the layouts are those of PyTorch.
+"""
+
+import math
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+
+def truncated_normal_(weight: Tensor, std: float, cut: float = 2.0, generator: torch.Generator | None = None) -> Tensor:
+    """Fill `weight` in place with numbers of a normal distribution cut off at ± `cut` of its own deviations; returns it.
+
+    What is left has mean 0 and standard deviation `std`, so the distribution that is cut is wider than that: for cut 2 by
+    1/0.8796, and its numbers end at ± 2.274 `std`. generator: where the random numbers come from; PyTorch's global one
+    when None. ValueError unless std and cut are positive.
+    """
+    if std <= 0 or cut <= 0:
+        raise ValueError(f"std and cut must be positive; got std {std} and cut {cut}")
+    # TODO: the numbers (handout: layers, step 1).
+    # Watch: what cutting does to the deviation; numbers moved to the edge are not cut off; no graph, and in place.
+    raise NotImplementedError("a00_foundations/layers.py: truncated_normal_() is yours to write (handout: layers, step 1)")
+
+
+def kaiming_normal_(
+    weight: Float[Tensor, "out in"], gain: float = math.sqrt(2), generator: torch.Generator | None = None
+) -> Float[Tensor, "out in"]:
+    """Fill `weight` in place with N(0, gain² / in), so that the layer keeps the mean square of its input; returns it.
+
+    gain: √2 in front of a ReLU, which throws away half; 1 in front of nothing.  Source: arXiv:1502.01852, eq. 10.
+    """
+    # TODO: the numbers (handout: layers, step 2).
+    # Watch: which of the two axes counts; deviation or variance.
+    raise NotImplementedError("a00_foundations/layers.py: kaiming_normal_() is yours to write (handout: layers, step 2)")
+
+
+class Linear(nn.Module):
+    """x Wᵀ (+ b): every output is a weighted sum of all inputs, the same for every leading axis.
+
+    | state-dict key | shape | |
+    |---|---|---|
+    | `weight` | (d_out, d_in) | |
+    | `bias` | (d_out,) | starts at 0; absent unless bias=True |
+
+    init: "truncated" starts from `truncated_normal_` with std 1/√d_in, "kaiming" from `kaiming_normal_`, for a layer in
+    front of a ReLU; anything else is a ValueError. generator: as in those.
+    """
+
+    def __init__(
+        self, d_in: int, d_out: int, bias: bool = False, init: str = "truncated", generator: torch.Generator | None = None
+    ):
+        super().__init__()
+        if init not in ("truncated", "kaiming"):
+            raise ValueError(f'init must be "truncated" or "kaiming"; got {init!r}')
+        # TODO: the parameters of the table, and their start (handout: layers, step 3).
+        # Watch: which axis comes first; what makes a tensor a parameter; a layer without a bias still has that attribute.
+        raise NotImplementedError("a00_foundations/layers.py: Linear.__init__() is yours to write (handout: layers, step 3)")
+
+    def forward(self, x: Float[Tensor, "*batch d_in"]) -> Float[Tensor, "*batch d_out"]:
+        """The outputs of every row of x; ValueError if its last axis is not d_in."""
+        if x.shape[-1:] != self.weight.shape[1:]:
+            raise ValueError(f"the last axis of x must be d_in = {self.weight.shape[1]}; got shape {tuple(x.shape)}")
+        # TODO: the product (handout: layers, step 4).
+        # Watch: x may have no leading axis, or three; maybe no bias.
+        raise NotImplementedError("a00_foundations/layers.py: Linear.forward() is yours to write (handout: layers, step 4)")
+
+
+class Embedding(nn.Module):
+    """A table with one row for each token of the vocabulary; looking up is all it does.
+
+    | state-dict key | shape | |
+    |---|---|---|
+    | `weight` | (n_tokens, d_model) | starts from `truncated_normal_` with `std` |
+
+    std: standard deviation of the start. generator: as there.
+    """
+
+    def __init__(self, n_tokens: int, d_model: int, std: float = 1.0, generator: torch.Generator | None = None):
+        super().__init__()
+        # TODO: the table and its start (handout: layers, step 5).
+        raise NotImplementedError("a00_foundations/layers.py: Embedding.__init__() is yours to write (handout: layers, step 5)")
+
+    def forward(self, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
+        """The row of each token; ValueError for numbers that are not whole, or not in [0, n_tokens)."""
+        # TODO: the rows (handout: layers, step 6).
+        # Watch: tokens of any shape; what Python makes of −1, and torch of booleans, as an index; a table of n rows ends
+        # at n − 1.
+        raise NotImplementedError("a00_foundations/layers.py: Embedding.forward() is yours to write (handout: layers, step 6)")
