@@ -732,6 +732,7 @@ def new_tensor_is_returned(weight, std, cut=2.0, generator=None):
     inside = math.erf(cut / math.sqrt(2))
     density = math.exp(-(cut**2) / 2) / math.sqrt(2 * math.pi)
     kept = math.sqrt(1 - 2 * cut * density / inside)
+    weight.detach().zero_()  # a layer's new memory holds whatever was there before, which no two recordings would share
     return torch.empty_like(weight).detach().uniform_(-inside, inside, generator=generator).erfinv() * (math.sqrt(2) * std / kept)
 
 

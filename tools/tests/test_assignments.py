@@ -46,6 +46,19 @@ COURSE = {
         ),
         missing="attention.py",
     ),
+    "a02": Facts(
+        mistakes=(
+            "targets_are_not_shifted",
+            "averaged_over_padding",
+            "always_rescaled",
+            "warm_up_starts_at_the_peak",
+            "token_that_crosses_p_is_left_out",
+        ),
+        missing="schedule.py",
+        demo=("all",),
+        demo_of_stubs=("level1",),
+        long=1200,
+    ),
 }
 
 every_assignment = pytest.mark.parametrize("assignment", [load(name) for name in COURSE], ids=list(COURSE))

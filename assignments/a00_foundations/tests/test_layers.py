@@ -16,7 +16,7 @@ from autograder.properties import all_of, gaussian, truncated_gaussian
 def repeats(fill) -> dict[str, bool]:
     """Whether `fill(weight, generator)` takes its numbers from the generator: the same again, and none of the global one's."""
     before = torch.get_rng_state()
-    first, again, other = (fill(torch.empty(30, 20), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    first, again, other = (fill(torch.zeros(30, 20), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
     return {
         "again": torch.equal(first, again),
         "other seed": torch.equal(first, other),
@@ -29,7 +29,7 @@ def repeats(fill) -> dict[str, bool]:
 @satisfies(truncated_gaussian("weight", std=0.5, cut=2), random=("weight",))
 def test_tails_are_cut_off(solution, draw):
     """Nothing lies beyond two deviations, and what is left has the deviation asked for, mean 0 and the shape of the bell."""
-    weight = torch.empty(250, 200)
+    weight = torch.zeros(250, 200)
     out = solution.layers.truncated_normal_(weight, 0.5)
     return {"weight": weight, "returned": out is weight}
 
@@ -41,10 +41,10 @@ def test_tails_are_cut_off(solution, draw):
 )
 def test_tails_are_cut_where_asked_for(solution, draw):
     """Wherever the cut is, the numbers that are left have the deviation asked for; 0 and below are a ValueError."""
-    fill, weight = solution.layers.truncated_normal_, torch.empty(5)
+    fill, weight = solution.layers.truncated_normal_, torch.zeros(5)
     return {
-        "narrow": fill(torch.empty(250, 200), std=2, cut=0.5),
-        "wide": fill(torch.empty(250, 200), std=0.1, cut=3),
+        "narrow": fill(torch.zeros(250, 200), std=2, cut=0.5),
+        "wide": fill(torch.zeros(250, 200), std=0.1, cut=3),
         "refused": [refusal(lambda: fill(weight, 0.0)), refusal(lambda: fill(weight, 1.0, cut=-1))],
     }
 
@@ -76,9 +76,9 @@ def test_truncated_normal_fills_in_place(solution, draw):
 def test_variance_goes_by_the_inputs(solution, draw):
     """The variance is gain² over the number of inputs, gain √2 unless said otherwise, and the numbers are normal."""
     return {
-        "relu": solution.layers.kaiming_normal_(torch.empty(400, 100)),
-        "linear": solution.layers.kaiming_normal_(torch.empty(100, 400), gain=1.0),
-        "shape": list(solution.layers.kaiming_normal_(torch.empty(3, 1)).shape),
+        "relu": solution.layers.kaiming_normal_(torch.zeros(400, 100)),
+        "linear": solution.layers.kaiming_normal_(torch.zeros(100, 400), gain=1.0),
+        "shape": list(solution.layers.kaiming_normal_(torch.zeros(3, 1)).shape),
     }
 
 

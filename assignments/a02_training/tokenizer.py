@@ -1,0 +1,81 @@
+"""Two tokenizers without training: every byte is a token, or every character of a known alphabet is.
+
+Left out: merging frequent pairs into longer tokens (byte-level BPE), which a later assignment trains.
+Source: bytes as tokens: Xue et al., ByT5, arXiv:2105.13626, §3.1; UTF-8: RFC 3629.
+"""
+
+import re
+from collections.abc import Iterable, Sequence
+
+UNKNOWN = "\ufffd"  # what stands for something that cannot be read, in Unicode
+
+
+class ByteTokenizer:
+    """Tokens 0 … 255 are the bytes of UTF-8 text; special tokens follow, 256 for the first.
+
+    special: texts that stand for one token each, such as "<|end|>"; ValueError if one is empty or stands there twice.
+    `vocab_size`: how many tokens there are. `ids`: the token of each special text.
+    """
+
+    def __init__(self, special: Sequence[str] = ()):
+        if len(set(special)) < len(special) or "" in special:
+            raise ValueError(f"special tokens must be different texts, none of them empty; got {list(special)}")
+        self.ids = {text: 256 + place for place, text in enumerate(special)}
+        self.vocab_size = 256 + len(special)
+
+    def encode(self, text: str, allow_special: bool = False) -> list[int]:
+        """The tokens of a text.
+
+        allow_special: whether special texts become their one token, the first from the left and the longest of those that
+        begin at one place. If not (the default, for text that others wrote), they are bytes like everything else.
+        """
+        # TODO: bytes, and special tokens where they are allowed (handout: tokenizer, step 1).
+        # Watch: characters are not bytes; of "<|a|>" and "<|a|>b" the longer one wins; special texts hold signs like | and [.
+        raise NotImplementedError(
+            "a02_training/tokenizer.py: ByteTokenizer.encode() is yours to write (handout: tokenizer, step 1)"
+        )
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of any tokens; it never fails, because a model may write any tokens in any order.
+
+        Bytes that are no UTF-8 are replaced as `bytes.decode(errors="replace")` does; a token outside the vocabulary becomes
+        one U+FFFD. Special tokens become their text.
+        """
+        # TODO: from tokens to text (handout: tokenizer, step 2).
+        # Watch: one character may take four tokens; a special token in the middle of a character ends it.
+        raise NotImplementedError(
+            "a02_training/tokenizer.py: ByteTokenizer.decode() is yours to write (handout: tokenizer, step 2)"
+        )
+
+
+class CharTokenizer:
+    """Each character of an alphabet is a token: 0 for the first. Compact, and blind to everything else.
+
+    alphabet: different characters, in the order of their tokens; ValueError otherwise. `of` takes it from a text.
+    """
+
+    def __init__(self, alphabet: str):
+        if not alphabet or len(set(alphabet)) < len(alphabet):
+            raise ValueError(f"the alphabet must be at least one character, each of them once; got {alphabet!r}")
+        self.alphabet, self.vocab_size = alphabet, len(alphabet)
+
+    @classmethod
+    def of(cls, text: str) -> "CharTokenizer":
+        """The tokenizer of all characters that stand in a text, in the order of Unicode."""
+        return cls("".join(sorted(set(text))))
+
+    def encode(self, text: str) -> list[int]:
+        """A token for each character. ValueError that names the first character outside the alphabet, and its place."""
+        # TODO: characters to tokens (handout: tokenizer, step 3).
+        # Watch: long texts (str.index looks through the alphabet each time); the error.
+        raise NotImplementedError(
+            "a02_training/tokenizer.py: CharTokenizer.encode() is yours to write (handout: tokenizer, step 3)"
+        )
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of any tokens; one outside the alphabet becomes U+FFFD."""
+        # TODO: tokens to characters (handout: tokenizer, step 4).
+        # Watch: Python counts negative places from the end.
+        raise NotImplementedError(
+            "a02_training/tokenizer.py: CharTokenizer.decode() is yours to write (handout: tokenizer, step 4)"
+        )

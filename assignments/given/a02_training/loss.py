@@ -1,0 +1,33 @@
+"""The loss by F.cross_entropy, and two ways to say it."""
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from .data import IGNORE
+
+
+def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Tensor, "*batch time"]) -> Float[Tensor, ""]:
+    """Mean over the targets that are not IGNORE."""
+    if targets.shape != logits.shape[:-1]:
+        raise ValueError(f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}")
+    flat, vocab = targets.flatten().long(), logits.shape[-1]
+    if (flat == IGNORE).all() or ((flat != IGNORE) & ((flat < 0) | (flat >= vocab))).any():
+        raise ValueError(f"targets must lie in 0 … {vocab - 1} or be {IGNORE}, and some must count")
+    wide = logits.to(torch.promote_types(logits.dtype, torch.float32)).reshape(-1, vocab)
+    return F.cross_entropy(wide, flat, ignore_index=IGNORE)
+
+
+def perplexity(loss: float) -> float:
+    """e^loss."""
+    with np.errstate(over="ignore"):
+        return float(np.exp(loss))
+
+
+def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
+    """Bits for each byte of the text."""
+    if min(n_tokens, n_bytes) <= 0:
+        raise ValueError(f"counts must be positive; got {n_tokens} tokens, {n_bytes} bytes")
+    return float(loss * np.log2(np.e) * (n_tokens / n_bytes))
