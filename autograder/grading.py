@@ -234,7 +234,8 @@ def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, j
     trees: dict[frozenset[str], Tree | None] = {}
     for part in grader.run.assignment.parts:
         failed = [row for row in rows if row.check.part == part.name and _is_wrong(row)]
-        needed = {row.id: frozenset(wrong & set(row.check.needs)) for row in failed if not _is_unwritten(row)}
+        absent = {name for name in wrong if f"{name.partition('.')[0]}.py" in tree.missing}  # who imports it needs it
+        needed = {row.id: frozenset(wrong & set(row.check.needs) | absent) for row in failed if not _is_unwritten(row)}
         for parts in set(needed.values()) - {frozenset()} - trees.keys():
             trees[parts] = substitute(tree, parts, grader.run, scratch / f"with_given_{len(trees)}")
 
