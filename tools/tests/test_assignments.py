@@ -62,6 +62,10 @@ COURSE = {
 }
 
 every_assignment = pytest.mark.parametrize("assignment", [load(name) for name in COURSE], ids=list(COURSE))
+# The quick tests grade one of them.
+one_quickly = pytest.mark.parametrize(
+    "assignment", [pytest.param(load(name), id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in COURSE]
+)
 
 
 def reference(assignment: Assignment) -> Path:
@@ -86,7 +90,7 @@ def test_every_assignment_is_tested():
     assert list(known()) == list(COURSE)
 
 
-@every_assignment
+@one_quickly
 def test_the_reference_gets_all_points(assignment, tmp_path):
     status, report, text = grade(assignment, reference(assignment), tmp_path / "r.json", "--force-hidden")
     assert (status, report["score"], report["max_score"]) == (0, 100, 100), text
@@ -94,7 +98,7 @@ def test_the_reference_gets_all_points(assignment, tmp_path):
     assert any(c["id"].startswith("hidden/") for c in report["checks"])
 
 
-@every_assignment
+@one_quickly
 def test_the_stubs_get_nothing(assignment, tmp_path):
     status, report, text = grade(assignment, assignment.folder, tmp_path / "r.json")
     assert (status, report["score"]) == (1, 0), text

@@ -100,6 +100,7 @@ def test_overwriting_an_argument_is_told(toy, tmp_path):
     assert graded.check("test_mean")["reason"] == "input"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("head", ["import os; os._exit(0)", "def broken(:", "import no_such_library", "\x00", "x = '\udc80'"])
 def test_a_module_that_cannot_be_imported_loses_its_checks_and_nothing_else(toy, tmp_path, head):
     folder = toy.submission(tmp_path / "s")
@@ -198,6 +199,7 @@ def test_what_is_no_submission_is_refused_with_a_reason(toy, tmp_path):
         assert words in done.stderr and "Traceback" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["nothing", "folder", "huge", "link", "fifo"])
 def test_a_deliverable_that_is_no_plain_file_is_named(toy, tmp_path, kind):
     folder = tmp_path / "s"
