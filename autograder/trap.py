@@ -26,21 +26,25 @@ class Trap(TorchFunctionMode):
         self.names, self.folder, self.caught = set(names), folder, None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        name = getattr(func, "__name__", "").split(".")[0]
-        if name in self.names and (place := _caller(self.folder)):
-            self.caught = f"{place} calls {name}, which is yours to write"
+        if call := self._forbidden(getattr(func, "__name__", "").split(".")[0]):
+            self.caught = f"{call}, which is yours to write"
             raise ForbiddenCall(self.caught)
         return func(*args, **(kwargs or {}))
 
+    def _forbidden(self, name: str) -> str | None:
+        """ "file.py:12 calls name" if the nearest frame outside torch is the student's and what it called is on the list.
 
-def _caller(folder: str) -> str | None:
-    """ "file.py:12" of the nearest frame outside torch, if it is the student's; text from eval has no file of its own."""
-    frame = sys._getframe(2)
-    while frame:
-        path = frame.f_code.co_filename
-        if path.startswith(folder):
-            return f"{Path(path).name}:{frame.f_lineno}"
-        if not path.startswith((_TORCH, "<")):
-            return None
-        frame = frame.f_back
-    return None
+        That may be a function of torch written in Python, which shows itself by its frame alone: nn.init.kaiming_normal_.
+        Text from eval has no file of its own.
+        """
+        frame = sys._getframe(2)
+        while frame:
+            path = frame.f_code.co_filename
+            if path.startswith(self.folder):
+                return f"{Path(path).name}:{frame.f_lineno} calls {name}" if name in self.names else None
+            if not path.startswith((_TORCH, "<")):
+                return None
+            if path.startswith(_TORCH) and frame.f_code.co_name in self.names:
+                name = frame.f_code.co_name
+            frame = frame.f_back
+        return None

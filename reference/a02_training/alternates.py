@@ -11,7 +11,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
 
 from autograder.cases import alternate
 
@@ -20,7 +19,7 @@ from .loss import next_token_loss
 from .optim import AdamW, clip_gradients, parameter_groups
 from .sample import Sampling, next_token_probabilities
 from .schedule import learning_rate
-from .train import Record, evaluate, load_checkpoint, overfits, save_checkpoint, training_step
+from .train import Record, evaluate, load_checkpoint, overfits, save_checkpoint, show_progress, training_step
 
 
 @alternate("tokenizer.ByteTokenizer.encode")
@@ -233,6 +232,8 @@ def train_with_a_for_loop(model, next_batch, config, validation=None, generator=
             measured = evaluate(model, validation)
         history.append(Record(step, loss, rate, norm, measured))
         write()
+        if config.progress:
+            show_progress(history[-1], config.steps)
         if config.checkpoint and (step % config.checkpoint_every == 0 or step == config.steps or over()):
             save_checkpoint(config.checkpoint, model, optimizer, generator, history)
     return history

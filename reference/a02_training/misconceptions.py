@@ -5,6 +5,7 @@ Never imported: the grader puts each in the place of its target in a copy of the
 
 import math
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -14,13 +15,13 @@ from torch import nn
 
 from autograder.cases import misconception
 
-from .data import IGNORE, document_rows
+from .data import IGNORE
 from .loss import next_token_loss
 from .optim import AdamW, clip_gradients, parameter_groups
 from .sample import Sampling, keep_top_k, keep_top_p, next_token_probabilities, penalise_repetition
 from .schedule import learning_rate
 from .tokenizer import UNKNOWN
-from .train import Record, evaluate, evaluating, load_checkpoint, overfits, save_checkpoint, training_step
+from .train import Record, evaluate, evaluating, load_checkpoint, overfits, save_checkpoint, show_progress, training_step
 
 # tokenizer
 
@@ -341,6 +342,14 @@ def loss_in_low_precision(logits, targets):
     real = check_loss(logits, targets)
     rows = logits[real]
     return (rows.logsumexp(-1) - rows.gather(-1, targets[real].long().unsqueeze(-1)).squeeze(-1)).mean()
+
+
+@misconception("loss.next_token_loss", ask="Which shape has a row minus a column?")
+def row_minus_column(logits, targets):
+    """The logits of the targets are a column that is taken from a row: each place meets each, and the mean hides it."""
+    real = check_loss(logits, targets)
+    rows = logits[real].to(torch.promote_types(logits.dtype, torch.float32))
+    return (rows.logsumexp(-1) - rows.gather(-1, targets[real].long().unsqueeze(-1))).mean()
 
 
 @misconception("loss.perplexity", ask="With which base is the loss taken?")
@@ -834,7 +843,6 @@ def compared_with_the_one_before(validation, patience):
 @misconception("train.save_checkpoint", pitfall=5, ask="From where does AdamW know how large its last steps were?")
 def optimizer_is_not_saved(path, model, optimizer, generator, history):
     """The state of the optimiser is not saved, so its running means begin anew."""
-    fresh = type(optimizer)(model.parameters(), lr=0.1).state_dict() if not isinstance(optimizer, AdamW) else None
     states = {
         "model": model.state_dict(),
         "optimizer": optimizer.state_dict() | {"state": {}},
@@ -893,6 +901,8 @@ def run_on(model, optimizer, next_batch, config, validation, generator, history,
         measured = evaluate(model, validation) if is_due(config, validation, step) else None
         history.append(Record(step, loss, lr, norm, measured))
         _write_metrics(config.metrics, history[-1:], "a")
+        if config.progress:
+            show_progress(history[-1], config.steps)
         last = step == config.steps or _ends_early(history, config.patience)
         if config.checkpoint is not None and (last or step % config.checkpoint_every == 0):
             save_checkpoint(config.checkpoint, model, optimizer, generator, history)
@@ -943,10 +953,29 @@ def no_validation_at_the_end(model, next_batch, config, validation=None, generat
         due = validation is not None and step % config.evaluate_every == 0
         history.append(Record(step, loss, lr, norm, evaluate(model, validation) if due else None))
         _write_metrics(config.metrics, history[-1:], "a")
+        if config.progress:
+            show_progress(history[-1], config.steps)
         last = step == config.steps or _ends_early(history, config.patience)
         if config.checkpoint is not None and (last or step % config.checkpoint_every == 0):
             save_checkpoint(config.checkpoint, model, optimizer, generator, history)
     return history
+
+
+@misconception("train.train", ask="How much work is lost when the power fails after 99 of 100 steps?")
+def one_checkpoint_at_the_end(model, next_batch, config, validation=None, generator=None, resume=False):
+    """The checkpoint is written after the last step alone, so a run that breaks off begins anew."""
+    optimizer, generator, history = begin(model, config, generator, resume)
+    _write_metrics(config.metrics, history, "w")
+    late = replace(config, checkpoint_every=config.steps)
+    return run_on(model, optimizer, next_batch, late, validation, generator, history)
+
+
+@misconception("train.train", ask="How far is a run that says nothing?")
+def nothing_is_shown(model, next_batch, config, validation=None, generator=None, resume=False):
+    """`progress` changes nothing: whoever waits does not see how far the run is."""
+    optimizer, generator, history = begin(model, config, generator, resume)
+    _write_metrics(config.metrics, history, "w")
+    return run_on(model, optimizer, next_batch, replace(config, progress=False), validation, generator, history)
 
 
 @misconception("train.train", ask="In which mode may a model be when it is handed over?")
@@ -954,7 +983,6 @@ def mode_is_left_as_it_came(model, next_batch, config, validation=None, generato
     """The model is not put into training mode, so one that was evaluated before trains without dropout."""
     optimizer, generator, history = begin(model, config, generator, resume)
     _write_metrics(config.metrics, history, "w")
-    mode, switch = model.training, type(model).train
     model.train = lambda mode=True: model
     try:
         return run_on(model, optimizer, next_batch, config, validation, generator, history)
@@ -977,6 +1005,8 @@ def goes_on_after_a_broken_step(model, next_batch, config, validation=None, gene
         loss, norm = training_step(model, optimizer, next_batch(generator), lr, config.clip)
         history.append(Record(step, loss, lr, norm, evaluate(model, validation) if is_due(config, validation, step) else None))
         _write_metrics(config.metrics, history[-1:], "a")
+        if config.progress:
+            show_progress(history[-1], config.steps)
         if config.checkpoint is not None and (step == config.steps or done() or step % config.checkpoint_every == 0):
             save_checkpoint(config.checkpoint, model, optimizer, generator, history)
     return history
@@ -1055,6 +1085,16 @@ def widened(logits, sampling, present):
 def greedy(logits):
     """All on the largest logit."""
     return torch.zeros_like(logits).scatter(-1, logits.argmax(-1, keepdim=True), 1.0)
+
+
+@misconception("sample.keep_top_p", ask="How large is 0.5 + 0.0002 in float16?")
+def mass_in_low_precision(logits, p):
+    """Mass is added up in the dtype of the logits, and in float16 small chances get lost in the sum."""
+    if p >= 1:
+        return logits.clone()
+    ordered, tokens = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
+    outside = ordered.cumsum(-1) - ordered >= p
+    return logits.masked_fill(torch.zeros_like(outside).scatter(-1, tokens, outside), -math.inf)
 
 
 @misconception("sample.next_token_probabilities", pitfall=4, ask="Does a temperature of 0.5 make the likeliest token likelier?")

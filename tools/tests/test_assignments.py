@@ -59,6 +59,18 @@ COURSE = {
         demo_of_stubs=("level1",),
         long=1200,
     ),
+    "a03": Facts(
+        mistakes=(
+            "mean_is_taken_off",
+            "halves_for_neighbours",
+            "heads_of_keys_are_tiled",
+            "sinks_are_evicted",
+            "positions_by_column",
+        ),
+        missing="norm.py",
+        demo=("race",),
+        demo_of_stubs=("race",),
+    ),
 }
 
 every_assignment = pytest.mark.parametrize("assignment", [load(name) for name in COURSE], ids=list(COURSE))

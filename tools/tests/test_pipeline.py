@@ -80,6 +80,7 @@ def test_an_unknown_mistake_shows_where_it_departs(toy, tmp_path):
     ("return torch.nn.GELU()(x) @ w", "test_value", "forbidden", "calls gelu, which is yours to write"),
     ("return getattr(torch.ops.aten, 'ge' + 'lu')(x) @ w", "test_value", "forbidden", "calls gelu"),
     ("return eval('torch.nn.functional.gelu(x)') @ w", "test_value", "forbidden", "calls gelu"),
+    ("return torch.nn.init.trunc_normal_(x.detach()) @ w", "test_value", "forbidden", "calls trunc_normal_, which"),
     ("import pytest; pytest.skip('not today')", "test_value", "raised", "Skipped"),
     ("return (x @ w).to_sparse()", "test_value", "type", "sparse"),
 ])  # fmt: skip

@@ -303,11 +303,13 @@ def test_loss_of_float16_is_computed_in_float32(solution, draw):
     return {"loss": loss(logits, targets), "alone": alone}
 
 
-# Full points to 3.5 times the CPU time of torch's own log-softmax and nll_loss, none from 7.
+# Full points to 2.5 times the CPU time of torch's own log-softmax and nll_loss, none from 5. Measured, 25 runs each: the
+# reference 0.83, the slowest right version tried 1.01, the logarithm of either scattering by less than 0.08. So 2.5 lies 11
+# deviations above a right version; 3.7 would do for a false-fail rate of 1e-4. A loop over classes takes 5.4, one over targets 12.
 @part("numerics.cross_entropy")
 @needs("numerics.row_shift", "numerics.logsumexp", "numerics.log_softmax")
 @weight(1)
-@keeps_pace(full=3.5, none=7.0, repeats=15)
+@keeps_pace(full=2.5, none=5.0, repeats=15)
 def test_loss_keeps_pace(solution, draw):
     """Forward and backward over 1,024 targets of 500 classes take a few times as long as torch's own: no loop over targets."""
     yield

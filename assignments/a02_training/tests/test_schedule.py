@@ -16,7 +16,7 @@ def rates(solution, first, last, *settings, **named):
 
 
 @part("schedule.learning_rate")
-@weight(1)
+@weight(2)
 @matches_reference
 def test_rate_rises_in_a_line_and_falls_along_a_cosine(solution, draw):
     """A tenth of the updates warms up; from the peak the rate falls along half a cosine to a tenth of it."""
@@ -43,7 +43,7 @@ def test_corners_of_the_schedule(solution, draw):
 
 
 @part("schedule.learning_rate")
-@weight(1)
+@weight(2)
 @matches_reference
 def test_other_warm_ups_and_ends(solution, draw):
     """No warm-up, a warm-up until the end, fewer updates than ten, and another final share."""

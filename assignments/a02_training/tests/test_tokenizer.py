@@ -22,7 +22,7 @@ def test_every_byte_is_a_token(solution, draw):
 
 
 @part("tokenizer.ByteTokenizer")
-@weight(1)
+@weight(2)
 @matches_reference
 def test_special_tokens_are_made_only_where_they_are_allowed(solution, draw):
     """Special texts become one token if allowed, the longest that fits; in a text that others wrote they are bytes."""
@@ -81,7 +81,7 @@ def test_characters_outside_the_alphabet(solution, draw):
     return {
         "unknown": refusal(lambda: tokenizer.encode("abd")),
         "tokens": row(tokenizer.encode("abc")),
-        "text": tokenizer.decode([2, 3, -1, 0]),
+        "text": tokenizer.decode([2, 3, -1, 0, 300]),
         "of a tensor": tokenizer.decode(torch.tensor([1, 0, 2])),
         "twice": refusal(lambda: solution.tokenizer.CharTokenizer("aba")),
     }

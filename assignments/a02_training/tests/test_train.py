@@ -1,6 +1,7 @@
 """Checks of train.py."""
 
 import contextlib
+import io
 import json
 import math
 import pickle
@@ -10,7 +11,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import limits, needs, part, refusal
+from autograder.checks import limits, needs, on_device, part, refusal
 from autograder.judges import keeps_pace, matches_reference, satisfies, trains_to
 from autograder.properties import same
 
@@ -68,10 +69,11 @@ def test_every_submodule_gets_its_mode_back(solution, draw):
     afterwards = modes()
     with contextlib.suppress(KeyError), solution.train.evaluating(model):
         raise KeyError
+    after_error = modes()
     model.eval()
     with solution.train.evaluating(model):
         pass
-    return {"inside": inside, "afterwards": afterwards, "after an error": modes(), "of a model in evaluation": model.training}
+    return {"inside": inside, "afterwards": afterwards, "after an error": after_error, "of one in evaluation": modes()}
 
 
 @part("train.evaluate")
@@ -129,7 +131,7 @@ def test_a_step_is_loss_gradient_clip_and_update(solution, draw):
 
 @part("train.training_step")
 @needs(*STEP)
-@weight(2)
+@weight(1)
 @matches_reference
 def test_gradients_of_earlier_steps_are_cleared(solution, draw):
     """A gradient that is still there from before takes no part, and three steps in a row do not add up."""
@@ -200,8 +202,8 @@ def go_on(model, optimizer, generator):
 @matches_reference
 def test_a_checkpoint_holds_all_that_the_next_step_depends_on(solution, draw):
     """What goes on from the file goes the same way, to the last bit: batches, dropout and running means included."""
-    torch.default_generator.manual_seed(1)
     model, optimizer, generator, history = started(solution, draw)
+    torch.default_generator.manual_seed(1)  # after building the model, which takes more chance in float64
     go_on(model, optimizer, generator)
     solution.train.save_checkpoint("here.pt", model, optimizer, generator, history)
     expected = go_on(model, optimizer, generator)
@@ -225,6 +227,7 @@ class Danger:
 def test_a_checkpoint_comes_back_without_running_code(solution, draw):
     """The history comes back as records, everything else in place; code in a file from elsewhere is not run."""
     model, optimizer, generator, history = started(solution, draw)
+    torch.default_generator.manual_seed(1)
     go_on(model, optimizer, generator)
     saved, place = flat(model), next(model.parameters()).data_ptr()
     solution.train.save_checkpoint(Path("here.pt"), model, optimizer, generator, history)
@@ -259,9 +262,9 @@ def config(solution, **rest):
 @matches_reference
 def test_loop_takes_each_step_of_the_schedule(solution, draw):
     """Each step takes one batch and its own rate, and is recorded; parameters end where the reference's do."""
-    model, several = gpt(draw), batches(draw, 7)
+    model, several = gpt(draw, bias=False), batches(draw, 7)  # a key's bias has no gradient but noise, and AdamW no eye for size
     history = solution.train.train(model, lambda generator: several.pop(0), config(solution))
-    again = gpt(draw)
+    again = gpt(draw, bias=False)
     solution.train.train(again, windows, config(solution, steps=2))  # its batches are those of a generator of seed 0
     return course(history) | {"weights": flat(model), "batches left": len(several), "with its own generator": flat(again)}
 
@@ -299,7 +302,7 @@ def test_loop_ends_early(solution, draw):
     stop = {"steps": 30, "peak_lr": 0.01, "evaluate_every": 2}
     overfitting = solution.train.train(gpt(draw), lambda generator: batch, config(solution, **stop, patience=2), [against])
     patient = solution.train.train(gpt(draw), lambda generator: batch, config(solution, **stop | {"steps": 12}), [against])
-    broken, calls = gpt(draw), []
+    broken, calls = gpt(draw, bias=False), []
 
     def breaks_at_the_third(generator):
         calls.append(0)
@@ -321,20 +324,40 @@ def test_loop_ends_early(solution, draw):
 @weight(1)
 @matches_reference
 def test_a_run_is_written_down(solution, draw):
-    """The metrics file has a line of JSON for each step, and the checkpoint at the end goes on from the last one."""
+    """The metrics file has a line of JSON for each step; a checkpoint comes when it is due, the last one at the end."""
     several = batches(draw, 9)
-    rest = {"metrics": "metrics.jsonl", "checkpoint": "run.pt", "checkpoint_every": 100, "evaluate_every": 4}
-    model, pending = gpt(draw), list(several)
-    solution.train.train(model, lambda generator: pending.pop(0), config(solution, **rest), several[:1])
+    rest = {"metrics": "metrics.jsonl", "checkpoint": "run.pt", "checkpoint_every": 3, "evaluate_every": 4}
+    model, pending, there = gpt(draw), list(several), []
+
+    def next_batch(generator):
+        there.append(Path("run.pt").exists())
+        return pending.pop(0)
+
+    solution.train.train(model, next_batch, config(solution, **rest), several[:1])
     lines = [json.loads(line) for line in Path("metrics.jsonl").read_text().splitlines()]
     done, nothing = gpt(draw), []
     history = solution.train.train(done, lambda generator: nothing.append(0), config(solution, **rest), several[:1], resume=True)
     return {
         "lines": [{key: line[key] for key in ("step", "loss", "lr", "gradient_norm", "validation")} for line in lines],
+        "checkpoint is there": there,
         "resumed when done": len(history),
         "batches taken": len(nothing),
         "same weights": torch.equal(flat(done), flat(model)),
     }
+
+
+@part("train.train")
+@needs(*LOOP)
+@weight(0.5)
+@matches_reference
+def test_progress_is_shown_when_it_is_asked_for(solution, draw):
+    """With `progress` the standard error stream tells the steps that are done and how many there are, without it nothing."""
+    shown = {}
+    for wanted in (True, False):
+        with contextlib.redirect_stderr(io.StringIO()) as stream:
+            solution.train.train(gpt(draw), windows, config(solution, evaluate_every=3, progress=wanted), batches(draw, 1))
+        shown[f"progress {wanted}"] = [step in stream.getvalue() for step in ("3/7", "6/7", "7/7")]
+    return shown
 
 
 class PowerCut(Exception):
@@ -349,8 +372,9 @@ def test_a_resumed_run_is_the_run_without_a_pause(solution, draw):
     """A run that breaks off and is resumed from its last checkpoint ends bit for bit where the whole one does."""
     validation = batches(draw, 1)
 
-    def run(name, break_at=0, **rest):
-        model, calls = gpt(draw, dropout=0.2), []
+    def run(name, chance, break_at=0, **rest):
+        model, calls = gpt(draw, dropout=0.2, bias=False), []
+        torch.default_generator.manual_seed(chance)
 
         def next_batch(generator):
             calls.append(0)
@@ -365,12 +389,9 @@ def test_a_resumed_run_is_the_run_without_a_pause(solution, draw):
             history = solution.train.train(model, next_batch, config(solution, **files), validation, generator, **rest)
         return flat(model), history
 
-    torch.default_generator.manual_seed(5)
-    whole, history = run("whole")
-    torch.default_generator.manual_seed(5)
-    run("parts", break_at=6)  # a checkpoint after 3 steps, lines for 5
-    torch.default_generator.manual_seed(6)
-    parts, resumed = run("parts", resume=True)
+    whole, history = run("whole", 5)
+    run("parts", 5, break_at=6, resume=True)  # nothing to resume yet; a checkpoint after 3 steps, lines for 5
+    parts, resumed = run("parts", 6, resume=True)
     lines = [Path(f"{name}.jsonl").read_text().splitlines() for name in ("whole", "parts")]
     return {
         "resumed": parts,
@@ -385,7 +406,7 @@ def test_a_resumed_run_is_the_run_without_a_pause(solution, draw):
 
 @part("train.training_step")
 @needs(*STEP, "optim.AdamW", "optim.parameter_groups")
-@weight(0)
+@weight(1)
 @keeps_pace(full=3.0, none=6.0, repeats=15)
 def test_a_step_keeps_pace(solution, draw):
     """A step with 512 tokens to choose from takes about as long as with PyTorch's own loss, clipping and AdamW."""
@@ -393,9 +414,29 @@ def test_a_step_keeps_pace(solution, draw):
     optimizer = solution.optim.AdamW(solution.optim.parameter_groups(model, 0.1), lr=1e-3)
     yield
     while True:
-        batch = draw.integers(0, 512, 16, 64), draw.integers(0, 512, 16, 64)
+        batch = draw.integers(0, 512, 16, 64).cpu(), draw.integers(0, 512, 16, 64).cpu()  # wherever the model is
         loss, norm = solution.train.training_step(model, optimizer, batch, 1e-3, 1.0)
         yield {"loss": loss, "norm": norm}
+
+
+@part("train.training_step")
+@needs(*STEP, "optim.AdamW", "optim.parameter_groups")
+@on_device("cuda")
+@weight(1)
+@keeps_pace(full=4.0, none=10.0, repeats=9)
+def test_a_step_keeps_pace_on_cuda(solution, draw):
+    """Batches come to the model on a CUDA device, and a step takes a few times as long as with PyTorch's own parts."""
+    yield from test_a_step_keeps_pace(solution, draw)
+
+
+@part("train.training_step")
+@needs(*STEP, "optim.AdamW", "optim.parameter_groups")
+@on_device("mps")
+@weight(1)
+@keeps_pace(full=4.0, none=10.0, repeats=9)
+def test_a_step_keeps_pace_on_mps(solution, draw):
+    """Batches come to the model on Apple's GPU, and a step takes a few times as long as with PyTorch's own parts."""
+    yield from test_a_step_keeps_pace(solution, draw)
 
 
 def tales_model():
@@ -421,7 +462,7 @@ def what_follows(solution, draw, state, prefixes):
 
 @part("train.train")
 @needs("data.save_tokens", "data.open_tokens", "data.random_batch", *LOOP)
-@weight(2)
+@weight(2.5)
 @limits(seconds=120)
 @trains_to(what_follows, share=0.93, corpus={"tales": {"seed": 2, "size": 600_000, "held_out": 60_000}})
 def test_model_learns_to_tell_tales(solution, draw, text):

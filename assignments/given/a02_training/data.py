@@ -26,7 +26,7 @@ def save_tokens(path: Path | str, tokens: Sequence[int], vocab_size: int) -> Non
 def open_tokens(path: Path | str) -> np.ndarray:
     """The file, mapped read-only."""
     mapped = np.load(path, "r")
-    if mapped.ndim > 1 or not np.issubdtype(mapped.dtype, np.unsignedinteger):
+    if mapped.ndim != 1 or not np.issubdtype(mapped.dtype, np.unsignedinteger):
         raise ValueError(f"{path} must hold unsigned whole numbers on one axis; got {mapped.dtype}, shape {mapped.shape}")
     return mapped
 
