@@ -344,14 +344,6 @@ def loss_in_low_precision(logits, targets):
     return (rows.logsumexp(-1) - rows.gather(-1, targets[real].long().unsqueeze(-1)).squeeze(-1)).mean()
 
 
-@misconception("loss.next_token_loss", ask="Which shape has a row minus a column?")
-def row_minus_column(logits, targets):
-    """The logits of the targets are a column that is taken from a row: each place meets each, and the mean hides it."""
-    real = check_loss(logits, targets)
-    rows = logits[real].to(torch.promote_types(logits.dtype, torch.float32))
-    return (rows.logsumexp(-1) - rows.gather(-1, targets[real].long().unsqueeze(-1))).mean()
-
-
 @misconception("loss.perplexity", ask="With which base is the loss taken?")
 def perplexity_to_the_base_two(loss):
     """The perplexity is 2 to the power of the loss, though the loss is in nats."""
