@@ -1,4 +1,4 @@
-"""Speed of the grader, as ratios to `import torch` in the same run: machines differ and are busy, ratios stay.
+"""Speed of the grader, as ratios to `import torch` in the same run (machines differ and are busy, ratios stay); and of references.
 
 u is the wall time of `python -c "import torch"`, measured in turn with each benchmark; medians of the pairs.
 """
@@ -23,7 +23,10 @@ CLASS = 100  # submissions
 
 def run(name: str = "") -> None:
     """Print one line a figure, with its bar. BadInput for an unknown name."""
+    from tools import bench_modern as modern
+
     benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "jail": jail, "help": help_text, "batch": batch}
+    benches |= {"cache": modern.cache, "stream": modern.stream, "step": modern.step, "stack": modern.stack}
     if name and name not in benches:
         raise BadInput(f"there is no benchmark {name!r}; there are {', '.join(benches)}")
     for bench in [benches[name]] if name else benches.values():
@@ -49,11 +52,11 @@ def grade() -> None:
             per_check.append(statistics.median(plain))
         _time(command, peaks)  # a run of its own: reading the memory of a worker stops it for a while
         isolated = len(plain)
-    _line("u: import torch, wall", [u[0] for u in units], "s")
-    _line(f"grade a01 of the reference, {isolated} isolated checks, beyond timed checks, wall", walls, "u", 2.5)
-    _line("  the same with timed checks, CPU of the whole tree", cpus, "u")
-    _line("  one isolated parity check, wall, median of its grade", [1000 * s for s in per_check], "ms", 60)
-    _line("  peak memory, PSS of the process tree", [p / 2**20 for p in peaks], "MB", 750)
+    line("u: import torch, wall", [u[0] for u in units], "s")
+    line(f"grade a01 of the reference, {isolated} isolated checks, beyond timed checks, wall", walls, "u", 2.5)
+    line("  the same with timed checks, CPU of the whole tree", cpus, "u")
+    line("  one isolated parity check, wall, median of its grade", [1000 * s for s in per_check], "ms", 60)
+    line("  peak memory, PSS of the process tree", [p / 2**20 for p in peaks], "MB", 750)
 
 
 def only() -> None:
@@ -63,7 +66,7 @@ def only() -> None:
     for _ in range(REPEATS):
         unit = _time(_IMPORT)[0]
         ratios.append(_time(_grade("--only", name))[0] / unit)
-    _line(f"grade a01 --only {name}, wall", ratios, "u", 1.8)
+    line(f"grade a01 --only {name}, wall", ratios, "u", 1.8)
 
 
 def jail() -> None:
@@ -87,8 +90,8 @@ def jail() -> None:
             pairs = [(milliseconds(shop.run, check), milliseconds(free, check)) for _ in range(REPEATS)]
             extra.append(statistics.median(a - b for a, b in pairs))
             walls.append(statistics.median(b for _, b in pairs))
-    _line(f"one check at level 1, wall, {len(checks)} checks", walls, "ms")
-    _line(f"  what level {here().level} adds to it", extra, "ms", 5)
+    line(f"one check at level 1, wall, {len(checks)} checks", walls, "ms")
+    line(f"  what level {here().level} adds to it", extra, "ms", 5)
 
 
 def batch() -> None:
@@ -109,17 +112,17 @@ def batch() -> None:
         raise GraderFault(f"{faults} checks of the class met a fault of the grader")
     unit, unit_cpu = (statistics.median(u[i] for u in units) for i in (0, 1))
     cpu = sum(after[:4]) - sum(before[:4])
-    _line("u: import torch, wall", [u[0] for u in units], "s")
-    _line(
+    line("u: import torch, wall", [u[0] for u in units], "s")
+    line(
         f"one submission beside another one, at level {', '.join(map(str, levels))}, wall", [e.seconds for e in book.entries], "s"
     )
-    _line(f"a class of {CLASS} at --jobs 2, {len(checks)} checks, wall for each submission", [wall / CLASS / unit], "u", 0.8)
-    _line("  the same, CPU of the whole tree over that of import torch", [cpu / CLASS / unit_cpu], "u")
+    line(f"a class of {CLASS} at --jobs 2, {len(checks)} checks, wall for each submission", [wall / CLASS / unit], "u", 0.8)
+    line("  the same, CPU of the whole tree over that of import torch", [cpu / CLASS / unit_cpu], "u")
 
 
 def help_text() -> None:
     """What comes before anything heavy is imported."""
-    _line(
+    line(
         "python -m autograder --help, wall",
         [_time([sys.executable, "-m", "autograder", "--help"])[0] for _ in range(REPEATS)],
         "s",
@@ -156,7 +159,11 @@ def _time(command: list[str], peaks: list[int] | None = None) -> tuple[float, fl
     return wall, after.children_user + after.children_system - before.children_user - before.children_system
 
 
-def _line(what: str, values: list[float], unit: str, bar: float | None = None) -> None:
-    middle = statistics.median(values)
-    verdict = "" if bar is None else f"   bar {bar:g} {unit}: {'met' if middle <= bar else 'NOT MET'}"
+def line(what: str, values: list[float], unit: str, bar: float | None = None, at_least: float | None = None) -> None:
+    """A figure: median, smallest and largest; its bar is what the median may not exceed, or has to reach."""
+    middle, verdict = statistics.median(values), ""
+    if bar is not None:
+        verdict = f"   bar at most {bar:g} {unit}: {'met' if middle <= bar else 'NOT MET'}"
+    if at_least is not None:
+        verdict = f"   bar at least {at_least:g} {unit}: {'met' if middle >= at_least else 'NOT MET'}"
     print(f"{middle:8.3f} {unit:<3} ({min(values):.3f} to {max(values):.3f})  {what}{verdict}")

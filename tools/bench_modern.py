@@ -74,7 +74,12 @@ def stream() -> None:
         early = [read(start + 1_000) for _ in range(REPEATS)]
         read(100_000 - REPEATS * 1_000)
         late = [read(start + 1_000) for _ in range(REPEATS)]
-    line("rolling cache: resident memory after 100,000 tokens over after 1,000", [process.memory_info().rss / early_size], "x", 1.05)
+    line(
+        "rolling cache: resident memory after 100,000 tokens over after 1,000",
+        [process.memory_info().rss / early_size],
+        "x",
+        1.05,
+    )
     line("  bytes of its tensors, likewise", [sum(c.n_bytes for c in caches) / early_bytes], "x", 1.05)
     line("  time of a token up to 100,000 over from 1,000", [statistics.median(late) / statistics.median(early)], "x", 1.25)
 
@@ -108,7 +113,11 @@ def stack() -> None:
     next_batch, validation = demo.task()
     rows = ablation.ablation_rows(demo.small_config(bias=True))
     runs = ablation.run_ablation(
-        {name: rows[name] for name in ("baseline", "all")}, range(SEEDS), next_batch, validation, train.TrainConfig(STEPS, evaluate_every=EVERY)
+        {name: rows[name] for name in ("baseline", "all")},
+        range(SEEDS),
+        next_batch,
+        validation,
+        train.TrainConfig(STEPS, evaluate_every=EVERY),
     )
     shares = next(s for s in ablation.summarise(runs) if s.row == "all").share_of_steps
     shares = [float("inf") if share is None else share for share in shares]
@@ -146,9 +155,10 @@ def _rounds(actions: dict[str, Callable[[], object]]) -> list[dict[str, float]]:
 
 
 def _module(name: str) -> ModuleType:
-    """A module of the references by its name there, or one of `given`; on one thread."""
+    """A module of the references by its name there, one of `given`, or one that lies beside the stubs; on one thread."""
     torch.set_num_threads(1)
-    for folder in (ASSIGNMENTS, REFERENCE):  # the references come before the stubs
-        if sys.path[0] != str(folder):
-            sys.path.insert(0, str(folder))
+    sys.path[:0] = [p for p in map(str, (REFERENCE, ASSIGNMENTS)) if p not in sys.path]  # references come before stubs
+    package = importlib.import_module(name.partition(".")[0])
+    if (beside := str(ASSIGNMENTS / package.__name__)) not in package.__path__:
+        package.__path__.append(beside)  # the demo
     return importlib.import_module(name)

@@ -1,0 +1,109 @@
+"""Keys and values of tokens that were seen, kept for those that come: all of them, or the last few and the first ones.
+
+A cache belongs to one layer. Keys come turned already, so that nothing has to be done to them again. For generation, under
+`torch.no_grad()`. Left out: pages shared by several texts, and compressed keys.
+Source: rolling buffer: Mistral 7B, arXiv:2310.06825, §2; sinks: arXiv:2309.17453, §3.2.
+"""
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+KeysValues = tuple[
+    Float[Tensor, "batch kv_heads keys head_dim"], Float[Tensor, "batch kv_heads keys head_dim"], Int[Tensor, "batch keys"]
+]  # keys, values, and the absolute position of each, −1 where there is none
+
+
+class KVCache:
+    """Room for `capacity` tokens, taken at once, so that adding one copies one.
+
+    keys, values: (batch, n_kv_heads, capacity, head_dim). positions: (batch, capacity), absolute ones, −1 for padding and for
+    room that is free. length: slots in use, the same in every row.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        n_kv_heads: int,
+        head_dim: int,
+        capacity: int,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        self.keys = torch.zeros(batch, n_kv_heads, capacity, head_dim, dtype=dtype, device=device)
+        self.values = torch.zeros_like(self.keys)
+        self.positions = torch.full((batch, capacity), -1, device=device)
+        self.length = 0
+
+    def append(
+        self,
+        keys: Float[Tensor, "batch kv_heads time head_dim"],
+        values: Float[Tensor, "batch kv_heads time head_dim"],
+        positions: Int[Tensor, "#batch time"],
+    ) -> KeysValues:
+        """Take up new tokens behind those that are there; all that there are now, the new ones last.
+
+        ValueError if there is no room for them.
+        """
+        end = self.length + keys.shape[2]
+        if end > self.keys.shape[2]:
+            raise ValueError(
+                f"the cache has room for {self.keys.shape[2]} tokens and would hold {end}; make it larger, or rolling"
+            )
+        # TODO: write, then hand out what is in use (handout: cache, step 1).
+        # Watch: along which axis tokens stand; views, not copies; positions of one row may stand for all.
+        raise NotImplementedError("a03_modern/cache.py: KVCache.append() is yours to write (handout: cache, step 1)")
+
+    @property
+    def n_bytes(self) -> int:
+        """Memory of its tensors."""
+        return sum(tensor.numel() * tensor.element_size() for tensor in (self.keys, self.values, self.positions))
+
+
+class RollingCache(KVCache):
+    """Room for the first `sinks` tokens of a text and its last `window` ones; all memory there will ever be is taken at once.
+
+    Position p has the slot p if p < sinks, else sinks + (p − sinks) mod window: a token takes the place of the one that has just
+    left the window. keys, values: (batch, n_kv_heads, sinks + window, head_dim). positions: (batch, sinks + window), −1 where
+    nothing is. Rows may stand at different positions. ValueError if window < 1 or sinks < 0.
+    """
+
+    def __init__(
+        self,
+        batch: int,
+        n_kv_heads: int,
+        head_dim: int,
+        window: int,
+        sinks: int = 0,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ):
+        if window < 1 or sinks < 0:
+            raise ValueError(f"needed: window ≥ 1 and sinks ≥ 0; got window {window} and sinks {sinks}")
+        super().__init__(batch, n_kv_heads, head_dim, sinks + window, dtype, device)
+        self.window, self.sinks = window, sinks
+
+    def append(
+        self,
+        keys: Float[Tensor, "batch kv_heads time head_dim"],
+        values: Float[Tensor, "batch kv_heads time head_dim"],
+        positions: Int[Tensor, "#batch time"],
+    ) -> KeysValues:
+        """Take up new tokens; all keys that one of them may see, in any order, each with its position.
+
+        positions: each row counts on from its last one, behind any padding. Several tokens at once see more than will be kept:
+        the first of them still sees what the last of them pushes out.
+        """
+        positions = positions.expand(len(keys), -1)
+        if keys.shape[2] == 1:  # whom it replaces has left the window by now
+            self._store(keys, values, positions)
+            return self.keys, self.values, self.positions
+        # TODO: the general case, several tokens at once (handout: cache, step 2).
+        # Watch: what was there before the new tokens came; the order of reading and writing.
+        raise NotImplementedError("a03_modern/cache.py: RollingCache.append() is yours to write (handout: cache, step 2)")
+
+    def _store(self, keys: Tensor, values: Tensor, positions: Int[Tensor, "batch time"]) -> None:
+        """Write each token into its slot, but for padding and for those that later ones of the same call push out."""
+        # TODO: which tokens stay, and where (handout: cache, step 3).
+        # Watch: sinks are never pushed out; two tokens in one slot: the later one must win; rows differ.
+        raise NotImplementedError("a03_modern/cache.py: RollingCache._store() is yours to write (handout: cache, step 3)")

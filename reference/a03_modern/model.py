@@ -1,0 +1,202 @@
+"""One model, old or modern: a configuration object says which norm, MLP and positions, and the rest stays the same.
+
+With layernorm, gelu and learned positions it is the GPT of a01, down to the last key of the state dict. Left out: dropout, which
+pretraining has come to do without.
+Source: LLaMA, arXiv:2302.13971, §2.2 (the modern parts together); GPT-2, Radford et al. 2019, §2.3 (the others, and the start).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from given.a01_transformer.layers import MLP, LayerNorm
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .attention import GroupedQueryAttention
+from .cache import KVCache, RollingCache
+from .ffn import SwiGLU
+from .norm import RMSNorm
+from .rope import Layout, RotaryEmbedding, Rotation
+from .scaling import Scaling
+
+CHOICES = {
+    "norm": ("layernorm", "rmsnorm"),
+    "mlp": ("gelu", "swiglu"),
+    "positions": ("learned", "rope"),
+    "layout": ("interleaved", "half"),
+}
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    """What a model is made of; as it stands, the modern stack. ValueError for a choice that there is not.
+
+    n_positions: length of the texts in training; with learned positions no text may be longer. norm, mlp, positions: see CHOICES.
+    bias: of LayerNorm, attention and the GELU MLP; RMSNorm and SwiGLU have none in any case. n_kv_heads, window, sinks, layout: see
+    `GroupedQueryAttention`. rope_base, scaling: see `RotaryEmbedding`. init_std: as in a01; 0.02 · √(768 / d_model) for small models.
+    """
+
+    vocab_size: int
+    n_positions: int
+    d_model: int
+    n_heads: int
+    n_layers: int = 6
+    norm: str = "rmsnorm"
+    mlp: str = "swiglu"
+    positions: str = "rope"
+    bias: bool = False
+    n_kv_heads: int | None = None
+    window: int | None = None
+    sinks: int = 0
+    rope_base: float = 10_000.0
+    scaling: Scaling | None = None
+    layout: Layout = "interleaved"
+    init_std: float = 0.02
+
+    def __post_init__(self):
+        for name, choices in CHOICES.items():
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}; got {getattr(self, name)!r}")
+
+
+def make_norm(config: ModelConfig) -> nn.Module:
+    """The norm that a configuration asks for."""
+    return RMSNorm(config.d_model) if config.norm == "rmsnorm" else LayerNorm(config.d_model, bias=config.bias)
+
+
+class Block(nn.Module):
+    """Pre-norm: x + attention(norm(x)), then x + mlp(norm(x)).
+
+    | submodule | what |
+    |---|---|
+    | `norm_attention`, `norm_mlp` | RMSNorm, or LayerNorm of a01 |
+    | `attention` | GroupedQueryAttention |
+    | `mlp` | SwiGLU, or MLP of a01 |
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        # TODO: the four submodules (handout: model, step 1).
+        # Watch: every field of the configuration that concerns them.
+        # BEGIN SOLUTION
+        c = config
+        self.norm_attention = make_norm(c)
+        self.attention = GroupedQueryAttention(c.d_model, c.n_heads, c.n_kv_heads, c.window, c.sinks, c.bias, c.layout)
+        self.norm_mlp = make_norm(c)
+        self.mlp = SwiGLU(c.d_model) if c.mlp == "swiglu" else MLP(c.d_model, bias=c.bias)
+        # END SOLUTION
+
+    def forward(
+        self,
+        x: Float[Tensor, "batch time d_model"],
+        positions: Int[Tensor, "#batch time"] | None = None,
+        rotation: Rotation | None = None,
+        cache: KVCache | RollingCache | None = None,
+    ) -> Float[Tensor, "batch time d_model"]:
+        """The stream after both additions; arguments as of `GroupedQueryAttention`. Given."""
+        x = x + self.attention(self.norm_attention(x), positions, rotation, cache)
+        return x + self.mlp(self.norm_mlp(x))
+
+
+class Transformer(nn.Module):
+    """A decoder-only language model: tokens in, logits of each next token out.
+
+    | state-dict key | shape | |
+    |---|---|---|
+    | `token_embedding.weight` | (vocab_size, d_model) | |
+    | `positions.weight` | (n_positions, d_model) | with learned positions alone |
+    | `blocks.0.…` to `blocks.{n_layers − 1}.…` | | the keys of `Block` |
+    | `norm.weight`, `norm.bias` | (d_model,) | no `norm.bias` with bias=False or RMSNorm |
+    | `head.weight` | (vocab_size, d_model) | the same tensor as `token_embedding.weight` |
+    """
+
+    def __init__(self, config: ModelConfig):
+        super().__init__()
+        c = self.config = config
+        self.token_embedding = nn.Embedding(c.vocab_size, c.d_model)
+        self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layers))
+        self.norm = make_norm(c)
+        self.head = nn.Linear(c.d_model, c.vocab_size, bias=False)
+        # TODO: `positions` or `rotary`, where the configuration asks for it; tie the head; start (handout: model, step 2).
+        # Watch: with RoPE nothing is added to the tokens; its width is that of a head; shared is one tensor with two names.
+        # BEGIN SOLUTION
+        if c.positions == "learned":
+            self.positions = nn.Embedding(c.n_positions, c.d_model)
+        else:
+            self.rotary = RotaryEmbedding(c.d_model // c.n_heads, c.rope_base, c.scaling)
+        self.head.weight = self.token_embedding.weight
+        self.init_weights()
+        # END SOLUTION
+
+    def forward(
+        self,
+        tokens: Int[Tensor, "batch time"],
+        positions: Int[Tensor, "#batch time"] | None = None,
+        caches: Sequence[KVCache | RollingCache] | None = None,
+    ) -> Float[Tensor, "batch time vocab"]:
+        """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, t].
+
+        positions: absolute ones, below 0 for padding on the left; 0, 1, 2, … when None. caches: one a layer, from `new_caches`;
+        they stand for earlier tokens and take up these, whose positions have to be given. ValueError for tokens outside the
+        vocabulary, caches without positions, or a position that a learned table does not have.
+        """
+        if tokens.ndim != 2 or tokens.is_floating_point() or tokens.dtype == torch.bool:
+            raise ValueError(f"tokens must be whole numbers (batch, time); got {tokens.dtype}, shape {tuple(tokens.shape)}")
+        if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.config.vocab_size:
+            raise ValueError(
+                f"tokens must lie in 0 … {self.config.vocab_size - 1}; got {int(tokens.min())} … {int(tokens.max())}"
+            )
+        if positions is None:
+            if caches is not None:
+                raise ValueError("with caches a text does not begin here; say at which positions its tokens stand")
+            positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
+        last = int(positions.max()) if positions.numel() else -1
+        if self.config.positions == "learned" and last >= self.config.n_positions:
+            raise ValueError(
+                f"position {last} was asked for, and the table holds 0 to {self.config.n_positions - 1}; shorten the text, build the "
+                f'model with a larger n_positions, or with positions="rope"'
+            )
+        # TODO: from tokens to logits (handout: model, step 3).
+        # Watch: each block has a cache of its own; positions are computed once for all blocks; −1 is no row of a table.
+        # BEGIN SOLUTION
+        x, rotation = self.token_embedding(tokens), None
+        if self.config.positions == "learned":
+            x = x + self.positions(positions.clamp(min=0))
+        else:
+            rotation = self.rotary(positions, x.dtype)
+        for block, cache in zip(self.blocks, caches or [None] * len(self.blocks), strict=True):
+            x = block(x, positions, rotation, cache)
+        return self.head(self.norm(x))
+        # END SOLUTION
+
+    def new_caches(self, batch: int, capacity: int | None = None) -> list[KVCache] | list[RollingCache]:
+        """An empty cache for each layer, in the dtype and on the device of the weights.
+
+        capacity: tokens of each row, padding included; None: rolling caches, which need a window. ValueError if there is none.
+        """
+        if capacity is None and self.config.window is None:
+            raise ValueError("a cache of constant size needs a model with a window; set ModelConfig.window, or give a capacity")
+        # TODO: a list of caches (handout: model, step 4).
+        # Watch: heads of keys, not of queries; one object a layer.
+        # BEGIN SOLUTION
+        c, weight = self.config, self.head.weight
+        shape, kind = (batch, c.n_kv_heads or c.n_heads, c.d_model // c.n_heads), {"dtype": weight.dtype, "device": weight.device}
+        if capacity is None:
+            return [RollingCache(*shape, c.window, c.sinks, **kind) for _ in self.blocks]
+        return [KVCache(*shape, capacity, **kind) for _ in self.blocks]
+        # END SOLUTION
+
+    def init_weights(self) -> None:
+        """The start of a01: matrices N(0, init_std²), those that end a branch by √(2 · n_layers) less; biases 0, norms 1. Given."""
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                ends_branch = name.endswith(("attention.proj.weight", "mlp.contract.weight", "mlp.down.weight"))
+                nn.init.normal_(parameter, std=self.config.init_std / (math.sqrt(2 * self.config.n_layers) if ends_branch else 1))
+            else:
+                nn.init.constant_(parameter, 1.0 if name.endswith("weight") else 0.0)
+
+    def n_parameters(self) -> int:
+        """How many numbers are trained, the shared table counted once. Given."""
+        return sum(parameter.numel() for parameter in self.parameters())

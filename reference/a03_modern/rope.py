@@ -1,0 +1,152 @@
+"""Rotary position embeddings: each channel pair of a query or a key turns by an angle that grows with its position.
+
+A score then depends on the distance of two tokens alone, though each was turned by its own absolute position, and nothing is
+trained for it. Values are never turned. Left out: axes beyond one (images), and turning a part of the channels only.
+Source: RoFormer, arXiv:2104.09864, §3.2 (the plane), §3.4.2 (all pairs), §3.4.3 (decay).
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from .scaling import Scaling
+
+Layout = Literal["interleaved", "half"]  # which channels form pair i: 2i and 2i + 1, or i and i + head_dim / 2
+Rotation = tuple[Float[Tensor, "*batch time pairs"], Float[Tensor, "*batch time pairs"]]  # cosines and sines of the angles
+
+
+def frequencies(head_dim: int, base: float = 10_000.0) -> Float[Tensor, " pairs"]:
+    """θ_i = base^(−2i / head_dim), radians per position, for the pairs i = 0 … head_dim / 2 − 1; in float64.
+
+    ValueError if head_dim is odd or not positive.  Source: arXiv:2104.09864, §3.2.2.
+    """
+    if head_dim < 2 or head_dim % 2:
+        raise ValueError(f"head_dim must be even and at least 2, because channels turn in pairs; got {head_dim}")
+    # TODO: one number a pair (handout: rope, step 1).
+    # Watch: i counts pairs, not channels; float64.
+    # BEGIN SOLUTION
+    even = torch.arange(0, head_dim, 2, dtype=torch.float64)
+    return base ** (-even / head_dim)
+    # END SOLUTION
+
+
+def rotate(
+    x: Float[Tensor, "*batch time head_dim"], rotation: Rotation, layout: Layout = "interleaved"
+) -> Float[Tensor, "*batch time head_dim"]:
+    """x with pair i of each token, (a, b), turned by its angle φ: (a cos φ − b sin φ, a sin φ + b cos φ).
+
+    rotation: cosines and sines, each (*#batch, time, head_dim / 2), from `RotaryEmbedding`; leading axes broadcast. layout: which
+    channels form a pair; "interleaved" as in the paper, "half" as in most released checkpoints. Computed in at least float32;
+    the result has the dtype of x. ValueError for another layout.  Source: arXiv:2104.09864, eq. 34.
+    """
+    if layout not in ("interleaved", "half"):
+        raise ValueError(f'layout must be "interleaved" or "half"; got {layout!r}')
+    # TODO: turn every pair of every token (handout: rope, step 2).
+    # Watch: which channels form a pair; the sign; the result keeps the layout that came in.
+    # BEGIN SOLUTION
+    cos, sin = rotation
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    a, b = wide.unflatten(-1, (-1, 2)).unbind(-1) if layout == "interleaved" else wide.chunk(2, dim=-1)
+    turned = a * cos - b * sin, a * sin + b * cos
+    out = torch.stack(turned, dim=-1).flatten(-2) if layout == "interleaved" else torch.cat(turned, dim=-1)
+    return out.to(x.dtype)
+    # END SOLUTION
+
+
+def half_order(head_dim: int) -> Int[Tensor, " head_dim"]:
+    """Where the channels of the half-split layout stand in the interleaved one: x_half = x_interleaved[..., half_order(head_dim)].
+
+    The way back is the inverse permutation, `half_order(head_dim).argsort()`. ValueError if head_dim is odd.
+    """
+    if head_dim % 2:
+        raise ValueError(f"head_dim must be even, because channels turn in pairs; got {head_dim}")
+    # TODO: the permutation (handout: rope, step 3).
+    # Watch: first the first channel of every pair, then the second of every pair; which way it points.
+    # BEGIN SOLUTION
+    return torch.arange(head_dim).unflatten(0, (-1, 2)).T.flatten()
+    # END SOLUTION
+
+
+def reorder_projection(
+    weight: Float[Tensor, "channels *d_model"], n_heads: int, to: Layout
+) -> Float[Tensor, "channels *d_model"]:
+    """The weight (or bias) of a query or key projection, its rows reordered in every head from the other layout to `to`.
+
+    weight: (n_heads · head_dim, d_model) or, for a bias, (n_heads · head_dim,); head after head. With both projections reordered
+    and `rotate` told so, all scores stay what they are. This is what converts the checkpoints that were published with neighbours
+    as pairs into those that are shared with halves. ValueError if n_heads does not divide the rows, or for another layout.
+    """
+    if n_heads < 1 or weight.shape[0] % n_heads:
+        raise ValueError(f"n_heads must divide the rows; got {n_heads} heads and {weight.shape[0]} rows")
+    if to not in ("interleaved", "half"):
+        raise ValueError(f'the layout to go to must be "interleaved" or "half"; got {to!r}')
+    # TODO: the same rows in the order of the other layout (handout: rope, step 4).
+    # Watch: each head on its own; the two directions are not the same permutation.
+    # BEGIN SOLUTION
+    heads = weight.unflatten(0, (n_heads, -1))  # (heads, head_dim, *d_model)
+    order = half_order(heads.shape[1])
+    return heads[:, order if to == "half" else order.argsort()].flatten(0, 1)
+    # END SOLUTION
+
+
+class RotaryEmbedding(nn.Module):
+    """Cosines and sines for any positions, kept once they are computed. No parameters and nothing in the state dict.
+
+    Angles grow with the position: at 40 000 a float32 is 0.001 off, and bfloat16 cannot count beyond 256. So angles are
+    computed in float64, and only their cosines and sines are rounded. The tables are no buffers, which `.to(torch.bfloat16)`
+    would round. Positions of `longest_table` and above are computed anew each time, so that a stream without end needs no more
+    memory. scaling: see `Scaling`; its magnitude multiplies cosines and sines. ValueError if head_dim is odd.
+    """
+
+    longest_table = 8192
+
+    def __init__(self, head_dim: int, base: float = 10_000.0, scaling: Scaling | None = None):
+        super().__init__()
+        theta = frequencies(head_dim, base)
+        self.theta, self.magnitude = (theta, 1.0) if scaling is None else (scaling.scale(theta), scaling.magnitude)
+        self.cos, self.sin = self.compute(torch.arange(0))  # (length, pairs) each, for the positions 0 … length − 1
+
+    def compute(self, positions: Int[Tensor, "*batch time"]) -> Rotation:
+        """Cosines and sines of position · θ_i, times the magnitude, in float64, on the CPU."""
+        # TODO: the two tables (handout: rope, step 5).
+        # Watch: float64 before the product, not after it.
+        # BEGIN SOLUTION
+        angles = positions.to("cpu", torch.float64)[..., None] * self.theta
+        return self.magnitude * angles.cos(), self.magnitude * angles.sin()
+        # END SOLUTION
+
+    def forward(self, positions: Int[Tensor, "*batch time"], dtype: torch.dtype = torch.float32) -> Rotation:
+        """The rotation of tokens at these absolute positions, each (*batch, time, head_dim / 2), on their device.
+
+        dtype: of the numbers that will be turned; the result is in at least float32. Positions may come in any order, start
+        anywhere, and differ from row to row. One below 0 marks padding; what it gets is of no account.
+        """
+        # TODO: look up, or compute and keep (handout: rope, step 6).
+        # Watch: a table that is too short; positions that start in the middle; longest_table.
+        # BEGIN SOLUTION
+        places = positions.clamp(min=0).cpu()
+        length = int(places.max()) + 1 if places.numel() else 0
+        if len(self.cos) < length <= self.longest_table:
+            self.cos, self.sin = self.compute(torch.arange(min(2 * length, self.longest_table)))
+        tables = (self.cos[places], self.sin[places]) if length <= len(self.cos) else self.compute(places)
+        dtype = torch.promote_types(dtype, torch.float32)
+        return tables[0].to(positions.device, dtype), tables[1].to(positions.device, dtype)
+        # END SOLUTION
+
+
+def decay_bound(distances: Int[Tensor, " n"], theta: Float[Tensor, " pairs"]) -> Float[Tensor, " n"]:
+    """How large a score can be at each distance m, up to a factor that q and k alone decide: the mean over j of |S_j(m)|.
+
+    S_j(m) = Σ_{i<j} (cos m·θ_i, sin m·θ_i): the first j unit vectors, each turned by its angle, added up; j = 1 … pairs. In the
+    dtype of theta. It bounds what a score can be, and says nothing about what a trained model makes of it.
+    Source: arXiv:2104.09864, §3.4.3 and figure 2.
+    """
+    # TODO: one number a distance (handout: rope, step 7).
+    # Watch: the length of a sum of vectors, not a sum of lengths; the mean runs over partial sums.
+    # BEGIN SOLUTION
+    angles = distances[:, None] * theta
+    partial = torch.complex(angles.cos().cumsum(-1), angles.sin().cumsum(-1))  # (n, pairs): S_1 … S_pairs
+    return partial.abs().mean(-1)
+    # END SOLUTION
