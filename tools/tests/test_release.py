@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, load
+from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, known, load
 from autograder.update import MANIFEST
 from tools.release import contents, notebook, release, student_makefile, student_project
 from tools.scan import RUN, WORDS
@@ -162,7 +162,7 @@ def environment(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_release_grades_in_a_clone_with_nothing_else(tmp_path):
-    done = release(tmp_path / "release", ("a01",))
+    done = release(tmp_path / "release", tuple(known()))
     assert done.shared["renamed"][0] < RUN and done.shared["as it stands"][0] < WORDS
 
     def run(*command: str, cwd: Path) -> subprocess.CompletedProcess:
