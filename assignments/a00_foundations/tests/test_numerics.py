@@ -422,6 +422,9 @@ def test_wrong_gradients_show(solution, draw):
     return {
         name: check(lambda x, slope=slope: pretend(x, lambda x: 4 * x, slope).sum(), [x], step=0.5)
         for name, slope in {"right": 4, "sign": -4, "doubled": 8, "halved": 2, "none": 0, "a little": 4.5}.items()
+    } | {
+        f"falling, {name}": check(lambda x, slope=slope: pretend(x, lambda x: -4 * x, slope).sum(), [x], step=0.5)
+        for name, slope in {"doubled": -8, "halved": -2}.items()
     }
 
 

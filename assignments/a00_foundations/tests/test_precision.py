@@ -277,6 +277,7 @@ def test_bytes_of_16_bit_training(solution, draw):
     count = solution.precision.state_bytes
     return {
         "bfloat16": count(100, torch.bfloat16, torch.bfloat16),
+        "bfloat16, momentum": count(100, torch.bfloat16, moments=1),
         "float16, SGD": count(100, weights=torch.float16, gradients=torch.float16, moments=0),
         "float32 gradients": count(100, weights=torch.float16),
         "float16 gradients": count(100, gradients=torch.float16),
@@ -309,7 +310,12 @@ def test_memory_that_is_shared_counts_once(solution, draw):
         return (y * y + y.mT.sin().mT).sum() + y[2:4, ::5].cos().sum() + y[0].view(2, 5).tanh().sum()
 
     part_of_it = lambda: (x * 2)[0, :1].sin().sum()
-    return {"bytes": kept(function, [x]), "one of sixty": kept(part_of_it, [x]), "generator": kept(function, iter([x]))}
+    return {
+        "bytes": kept(function, [x]),
+        "one of sixty": kept(part_of_it, [x]),
+        "generator": kept(function, iter([x])),
+        "known by its end": kept(function, [x[4:]]),
+    }
 
 
 @part("precision.activation_bytes")

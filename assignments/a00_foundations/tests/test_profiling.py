@@ -134,7 +134,9 @@ def test_share_of_what_is_possible(solution, draw):
         "share": share(6 * 10**12, 0.25, 6e13),
         "all": share(100, 2.0, 50.0),
         "too much": refusal(lambda: share(101, 2.0, 50.0)),
-        "bad": [refusal(lambda bad=bad: share(*bad)) for bad in ((0, 1.0, 1.0), (1, 0.0, 1.0), (1, 1.0, 0.0), (-1, -1.0, 2.0))],
+        "less than one a second": share(1, 4.0, 0.5),
+        "none": [refusal(lambda bad=bad: share(*bad)) for bad in ((0, 1.0, 1.0), (1, 0.0, 1.0), (1, 1.0, 0.0))],
+        "negative": [refusal(lambda bad=bad: share(*bad)) for bad in ((-1, -1.0, 2.0), (1, -1.0, 1.0), (1, 1.0, -1.0))],
     }
 
 
