@@ -68,11 +68,15 @@ def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
 
 
 def record(shop: Workshop, checks: list[Check], sketches: bool = True) -> dict[str, Golden]:
-    """Golden observations by check id. GraderFault with a line for each check that cannot be recorded."""
+    """Golden observations by check id. GraderFault with a line for each check that cannot be recorded.
+
+    sketches: without them, noise is that of alternates of the check's own module too: a few of the runs, tolerances no wider.
+    """
     mistakes = [(case, shop.tree_of(case)) for case in shop.cases("misconceptions")] if sketches else []
-    others = [(case, shop.tree_of(case)) for case in shop.cases("alternates")]
+    alternates = [(case, shop.tree_of(case)) for case in shop.cases("alternates")]
+    others = lambda check: [a for a in alternates if sketches or a[0].module == check.module]
     with ThreadPoolExecutor(2) as pool:
-        jobs = {check.id: pool.submit(_record_one, shop, check, others, mistakes) for check in checks if not check.device}
+        jobs = {check.id: pool.submit(_record_one, shop, check, others(check), mistakes) for check in checks if not check.device}
     faults = [str(job.exception()) for job in jobs.values() if isinstance(job.exception(), GraderFault)]
     if faults:
         raise GraderFault("\n".join(faults))

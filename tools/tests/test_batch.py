@@ -195,6 +195,7 @@ def test_what_cannot_be_graded_costs_no_one_else_and_is_tried_again(toy, tmp_pat
     )  # the faulty, and what could not be read
 
 
+@pytest.mark.slow
 def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(toy, tmp_path, monkeypatch):
     from autograder.assignment import load
     from autograder.collect import collect

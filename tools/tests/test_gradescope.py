@@ -196,6 +196,7 @@ def test_dry_run_of_what_came_in_another_shape(packed, tmp_path, say):
             assert "Note" not in value["output"]
 
 
+@pytest.mark.slow
 def test_a_student_builds_checks_and_grades_the_zip(toy, tmp_path):
     target = tmp_path / "s.zip"
     done = toy.run("submission", "a90", "--to", str(target))
@@ -376,6 +377,7 @@ def build_a01(target: Path) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(tmp_path):
     archive = build_a01(tmp_path / "1.zip")
     assert archive.read_bytes() == build_a01(tmp_path / "2.zip").read_bytes()

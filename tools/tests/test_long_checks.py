@@ -54,6 +54,7 @@ def right(course):
     return course.submission(course.root / "right")
 
 
+@pytest.mark.slow
 def test_a_grade_is_without_it(course, right):
     graded = course.grade(right)
     assert (graded.status, graded.report["score"], graded.report["max_score"]) == (0, 100, 100)
@@ -68,6 +69,7 @@ def test_on_request_it_is_judged_beside_the_points(course, right):
     assert row["message"].startswith("training loss 1.8") and row["message"] in " ".join(graded.stdout.split())
 
 
+@pytest.mark.slow
 def test_a_model_that_is_not_good_enough_fails_and_loses_nothing(course, tmp_path):
     graded = course.grade(course.submission(tmp_path / "s", weighted=BLIND), "--long", "--only", "prose")
     row = graded.check("test_prose")
@@ -76,12 +78,14 @@ def test_a_model_that_is_not_good_enough_fails_and_loses_nothing(course, tmp_pat
     assert "Debug it" not in graded.stdout and "ONLY=test_prose ARGS=--long" in graded.stdout
 
 
+@pytest.mark.slow
 def test_its_name_alone_does_not_select_it(course, right):
     graded = course.grade(right, "--only", "prose")
     assert graded.status == 2 and graded.report is None
     assert "no check of a90 fits 'prose'" in graded.stderr and "left out without --long" in graded.stderr
 
 
+@pytest.mark.slow
 def test_a_text_that_is_missing_is_told_before_anything_is_graded(course, right, tmp_path, monkeypatch):
     path = course.root / "assignments/a90_toy/tests/test_long.py"
     path.write_text(CHECK.replace('"tales"', '"shakespeare"'))

@@ -98,6 +98,7 @@ def test_lines_may_be_chosen_instead():
     assert {m.line for m in chosen} == {line}
 
 
+@pytest.mark.slow
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32), limit=st.integers(0, 30), per_site=st.integers(1, 3))
 def test_a_sample_is_bounded_in_order_and_the_same_for_a_seed(seed, limit, per_site):
@@ -118,6 +119,7 @@ def test_a_file_without_solutions_has_no_mutants():
     assert mutants("x = 1 + 1\n", None, 0, 10) == []
 
 
+@pytest.mark.slow
 def test_the_reference_can_be_mutated():
     for path in Path(__file__).parents[2].glob("reference/a*/attention.py"):
         assert all(isinstance(m, Mutant) for m in mutants(path.read_text(encoding="utf-8"), None, 0, 5))

@@ -51,6 +51,7 @@ def test_a_known_mistake_is_named_and_costs_its_own_points_alone(toy, tmp_path):
     assert graded.report["score"] == 40
 
 
+@pytest.mark.slow
 def test_an_unknown_mistake_shows_where_it_departs(toy, tmp_path):
     graded = toy.grade(
         toy.submission(tmp_path / "s", weighted="out = x @ w; return torch.cat([out[:1], out[1:] * 1.5])"), "--only", "value"
@@ -92,6 +93,7 @@ def test_each_failure_has_its_own_plain_message(toy, tmp_path, body, check, reas
     assert words in row["message"]
 
 
+@pytest.mark.slow
 def test_overwriting_an_argument_is_told(toy, tmp_path):
     graded = toy.grade(
         toy.submission(tmp_path / "s", mean="out = weighted(x, w) / x.shape[-1]; w.add_(0.25).sub_(0.25 - 1e-3); return out"),
@@ -134,6 +136,7 @@ def test_an_endless_loop_is_stopped_at_the_deadline(toy, tmp_path):
     assert time.monotonic() - started < 5 + 5 + 10  # deadline, allowance, start of the interpreter on a busy machine
 
 
+@pytest.mark.slow
 def test_a_flood_of_output_is_cut_and_the_grade_stays_true(toy, tmp_path):
     graded = toy.grade(toy.submission(tmp_path / "s", head="print('y' * 10**8)\nprint('\\x1b[2J')"), "--only", "value")
     assert graded.report["score"] == graded.report["max_score"] > 0
@@ -253,6 +256,7 @@ def test_ctrl_c_gives_a_partial_report_and_leaves_no_process(toy, tmp_path):
     assert not left
 
 
+@pytest.mark.slow
 def test_grading_leaves_the_folder_as_it_was(toy, tmp_path):
     folder = toy.submission(tmp_path / "s", head="open('sums.py', 'w').write('gone')")
     before = {p.name: p.read_bytes() for p in folder.iterdir()}
@@ -260,6 +264,7 @@ def test_grading_leaves_the_folder_as_it_was(toy, tmp_path):
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_extra_files_are_not_read_and_are_named(toy, tmp_path):
     folder = toy.submission(tmp_path / "s")
     for name in ("conftest.py", "pytest.ini", "torch.py", "sitecustomize.py"):
@@ -289,6 +294,7 @@ def test_golden_values_are_the_same_bytes_twice(toy, tmp_path):
     assert {p.name: p.read_bytes() for p in folder.iterdir()} == before
 
 
+@pytest.mark.slow
 def test_verify_finds_what_is_planted(toy, tmp_path):
     extra = tmp_path / "extra"
     (extra / "submissions").mkdir(parents=True)
@@ -306,6 +312,7 @@ def test_verify_finds_what_is_planted(toy, tmp_path):
     assert any("extra alternate halved gets 60.0" in p for p in result["problems"]) and done.returncode == 1
 
 
+@pytest.mark.slow
 def test_checks_run_under_plain_pytest(toy):
     (toy.root / "assignments/a90_toy").mkdir(exist_ok=True)
     done = subprocess.run(
@@ -337,6 +344,7 @@ def test_checks_run_under_plain_pytest(toy):
     assert "Traceback" not in done.stdout
 
 
+@pytest.mark.slow
 def test_prints_and_debuggers_work_in_the_pytest_process(toy, tmp_path):
     root = tmp_path / "course"
     shutil.copytree(toy.root, root)

@@ -58,6 +58,7 @@ def test_a_release_holds_what_a_student_needs_and_nothing_else(course, tmp_path)
     assert str(course.root).encode() not in everything and str(ROOT).encode() not in everything
 
 
+@pytest.mark.slow
 def test_the_manifest_names_every_file(course, tmp_path):
     to = tmp_path / "release"
     assert course.run("release", "--to", str(to), module="tools").returncode == 0
@@ -92,6 +93,7 @@ def test_a_folder_that_is_no_release_is_refused(course, tmp_path):
     assert names(to) == {"chapter.tex"}
 
 
+@pytest.mark.slow
 def test_a_release_in_place_is_brought_up_to_date(course, tmp_path):
     to = tmp_path / "release"
     assert course.run("release", "--to", str(to), module="tools").returncode == 0
@@ -111,6 +113,7 @@ def test_a_release_in_place_is_brought_up_to_date(course, tmp_path):
     assert done.returncode == 2 and "solutions.zip: not on the list" in done.stderr
 
 
+@pytest.mark.slow
 def test_what_is_not_ready_is_named(course, tmp_path):
     (course.root / PACKAGE / "tests/golden/test_sums.json").unlink()
     done = course.run("release", "--to", str(tmp_path / "release"), module="tools")

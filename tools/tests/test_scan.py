@@ -246,6 +246,7 @@ def test_hidden_checks_may_be_in_what_is_no_release(scanner, tmp_path):
     assert Scanner(tmp_path, hidden=True).scan({"reference/a01_x/hidden/test_attention.py": HIDDEN.encode()}) == []
 
 
+@pytest.mark.slow
 def test_an_autograder_zip_holds_no_solution_and_the_command_finds_one(toy, tmp_path):
     archive = tmp_path / "a90.zip"
     assert toy.run("gradescope", "a90", "--to", str(archive), module="tools").returncode == 0
@@ -262,6 +263,7 @@ def test_how_a_text_is_set_makes_no_difference():
     assert stream("f(a,\n  (b + 1),\n)  # x").words == stream('#f(a, b\\n+ 1) "x"').words == expected
 
 
+@pytest.mark.slow
 def test_every_solution_of_the_course_is_found_again():
     """As it stands from WHOLE_WORDS tokens on, which is all of them; renamed where there is enough code between messages."""
     scanner, missed, found = Scanner(ROOT), [], {"as it stands": 0, "renamed": 0}

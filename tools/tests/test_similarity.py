@@ -57,6 +57,7 @@ def test_what_the_stub_gives_is_nobodys_own(assignment, hand_in):
     assert similar(paths, assignment) == ([], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "text",
     [

@@ -69,6 +69,7 @@ def graded(course, folder, **changes: str) -> dict:
     return course.grade(course.submission(folder, head=code), "--only", "learns").report["checks"][0]
 
 
+@pytest.mark.slow
 def test_counting_pairs_reaches_the_bar(course, tmp_path):
     row = graded(course, tmp_path / "s")
     assert row["status"] == "passed", row["message"]
