@@ -3,14 +3,10 @@
 Where a number depends on a clock or on the allocator's mood, a device of our own or tensors of known size stand in.
 """
 
-import importlib
 import itertools
 import json
 import math
 import random
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -19,47 +15,24 @@ import torch.nn.functional as F
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures("one_thread")
 MODULES = ("device", "numerics", "layers", "precision", "profiling")
 INF = math.inf
 
 
-def load(folder: str, package: str) -> SimpleNamespace:
-    """The modules of a package below the import root `folder`; sys.path and sys.modules are as before afterwards."""
-    top = package.split(".", maxsplit=1)[0]
-    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == top}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / folder))
-        modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
-    for name in list(sys.modules):
-        if name.split(".")[0] == top:
-            del sys.modules[name]
-    sys.modules.update(mine)
-    return SimpleNamespace(**modules)
+@pytest.fixture(scope="module")
+def reference(load):
+    return load("reference", "a00_foundations", MODULES)
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return load("reference", "a00_foundations")
-
-
-@pytest.fixture(scope="module")
-def given():
-    return load("assignments", "given.a00_foundations")
+def given(load):
+    return load("assignments", "given.a00_foundations", MODULES)
 
 
 @pytest.fixture(params=["reference", "given"])
 def solution(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.manual_seed(0)
-    yield
-    torch.set_num_threads(threads)
 
 
 def assert_same(ours, theirs, tolerance=1e-12):

@@ -4,58 +4,30 @@ Everything runs in float64, where two right computations agree to about 1e-15 an
 float32 is looked at once, for attention. Gradients are compared like values.
 """
 
-import importlib
 import math
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures("float64")
 MODULES = ("positions", "attention", "layers", "block", "model", "inspect")
 
 
-def load(folder: str, package: str) -> SimpleNamespace:
-    """The modules of a package below the import root `folder`; sys.path and sys.modules are as before afterwards."""
-    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package.split(".", maxsplit=1)[0]}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / folder))
-        modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
-    for name in list(sys.modules):
-        if name.split(".")[0] == package.split(".", maxsplit=1)[0]:
-            del sys.modules[name]
-    sys.modules.update(mine)
-    return SimpleNamespace(**modules)
+@pytest.fixture(scope="module")
+def reference(load):
+    return load("reference", "a01_transformer", MODULES)
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return load("reference", "a01_transformer")
-
-
-@pytest.fixture(scope="module")
-def given():
-    return load("assignments", "given.a01_transformer")
+def given(load):
+    return load("assignments", "given.a01_transformer", MODULES)
 
 
 @pytest.fixture(params=["reference", "given"])
 def solution(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
-    torch.set_num_threads(threads)
 
 
 def fill(module: nn.Module) -> nn.Module:

@@ -4,12 +4,8 @@
 Everything runs in float64, where two right computations agree to about 1e-15 and a wrong one cannot hide in rounding.
 """
 
-import importlib
 import json
 import math
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -17,32 +13,19 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures("float64")
 MODULES = ("tokenizer", "data", "loss", "optim", "schedule", "train", "sample")
 IGNORE = -100
 
 
-def load(folder: str, package: str, modules: tuple[str, ...] = MODULES) -> SimpleNamespace:
-    """The modules of a package below the import root `folder`; sys.path and sys.modules are as before afterwards."""
-    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == package.split(".", maxsplit=1)[0]}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / folder))
-        found = {name: importlib.import_module(f"{package}.{name}") for name in modules}
-    for name in list(sys.modules):
-        if name.split(".")[0] == package.split(".", maxsplit=1)[0]:
-            del sys.modules[name]
-    sys.modules.update(mine)
-    return SimpleNamespace(**found)
+@pytest.fixture(scope="module")
+def reference(load):
+    return load("reference", "a02_training", MODULES, gpt="given.a01_transformer.model")
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return load("reference", "a02_training")
-
-
-@pytest.fixture(scope="module")
-def given():
-    return load("assignments", "given.a02_training")
+def given(load):
+    return load("assignments", "given.a02_training", MODULES, gpt="given.a01_transformer.model")
 
 
 @pytest.fixture(params=["reference", "given"])
@@ -50,25 +33,15 @@ def solution(request):
     return request.getfixturevalue(request.param)
 
 
-@pytest.fixture(autouse=True)
-def float64():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
-    torch.set_num_threads(threads)
-
-
 def assert_same(ours, theirs, tolerance=1e-12):
     torch.testing.assert_close(ours, theirs, rtol=tolerance, atol=tolerance)
 
 
-def small_gpt(**rest) -> nn.Module:
+def small_gpt(solution, **rest) -> nn.Module:
     """A model of a01 that fits into a test."""
-    model = load("assignments", "given.a01_transformer", ("model",)).model
-    return model.GPT(model.GPTConfig(**{"vocab_size": 11, "n_positions": 8, "d_model": 8, "n_heads": 2, "n_layers": 1} | rest))
+    return solution.gpt.GPT(
+        solution.gpt.GPTConfig(**{"vocab_size": 11, "n_positions": 8, "d_model": 8, "n_heads": 2, "n_layers": 1} | rest)
+    )
 
 
 def windows(generator: torch.Generator):
@@ -182,7 +155,7 @@ def test_clipping_is_torchs(solution):
 
 
 def test_groups_hold_each_trained_parameter_once(solution):
-    model = small_gpt()
+    model = small_gpt(solution)
     model.blocks[0].attention.qkv.weight.requires_grad_(False)
     groups = solution.optim.parameter_groups(model, 0.3)
     assert [group["weight_decay"] for group in groups] == [0.3, 0.0]
@@ -220,7 +193,7 @@ def plain_loop(model, batches, rates, clip, decay, betas):
 
 
 def test_training_is_a_plain_loop_of_torch(solution, tmp_path):
-    ours, theirs = small_gpt(), small_gpt()
+    ours, theirs = small_gpt(solution), small_gpt(solution)
     theirs.load_state_dict(ours.state_dict())
     generator = torch.Generator().manual_seed(3)
     several = [windows(generator) for _ in range(12)]
@@ -244,10 +217,10 @@ def test_training_is_a_plain_loop_of_torch(solution, tmp_path):
 
 
 def test_a_resumed_run_is_the_whole_run(solution, tmp_path):
-    start = small_gpt(dropout=0.3).state_dict()
+    start = small_gpt(solution, dropout=0.3).state_dict()
 
     def run(name, stop=99, resume=False):
-        model, calls = small_gpt(dropout=0.3), []
+        model, calls = small_gpt(solution, dropout=0.3), []
         model.load_state_dict(start)
 
         def next_batch(generator):
@@ -352,7 +325,7 @@ def test_given_has_the_names_and_results_of_the_reference(reference, given):
         assert_same(*both)
     data = np.arange(500, dtype=np.uint16)
     assert_same(*(s.data.random_batch(data, 8, 5, generator()) for s in (reference, given)))
-    model = small_gpt(n_positions=6)
+    model = small_gpt(given, n_positions=6)
     texts = [
         s.sample.generate(model, [[1, 2], [3, 4], [5, 6]], 7, s.sample.Sampling(0.9, 6), generator=generator())
         for s in (reference, given)

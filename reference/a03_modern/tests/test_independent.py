@@ -4,61 +4,30 @@ Everything runs in float64, where two right computations agree to about 1e-15 an
 are compared like values. Where the `transformers` library is installed, a whole model is compared with its LLaMA and Mistral.
 """
 
-import importlib
 import math
-import sys
-from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import nn
 
-ROOT = Path(__file__).resolve().parents[3]
+pytestmark = pytest.mark.usefixtures("float64")
 MODULES = ("norm", "scaling", "rope", "ffn", "attention", "cache", "model", "generate")
 
 
-def load(folder: str, package: str) -> SimpleNamespace:
-    """The modules of a package below the import root `folder`; sys.path and sys.modules are as before afterwards."""
-    tops = {package.split(".", maxsplit=1)[0], "given"}
-    mine = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] in tops}
-    with pytest.MonkeyPatch.context() as patch:
-        patch.syspath_prepend(str(ROOT / "assignments"))
-        patch.syspath_prepend(str(ROOT / folder))
-        modules = {name: importlib.import_module(f"{package}.{name}") for name in MODULES}
-        sample = importlib.import_module("given.a02_training.sample")
-    for name in list(sys.modules):
-        if name.split(".")[0] in tops:
-            del sys.modules[name]
-    sys.modules.update(mine)
-    return SimpleNamespace(**modules, sample=sample)
+@pytest.fixture(scope="module")
+def reference(load):
+    return load("reference", "a03_modern", MODULES, sample="given.a02_training.sample")
 
 
 @pytest.fixture(scope="module")
-def reference():
-    return load("reference", "a03_modern")
-
-
-@pytest.fixture(scope="module")
-def given():
-    return load("assignments", "given.a03_modern")
+def given(load):
+    return load("assignments", "given.a03_modern", MODULES, sample="given.a02_training.sample")
 
 
 @pytest.fixture(params=["reference", "given"])
 def solution(request):
     return request.getfixturevalue(request.param)
-
-
-@pytest.fixture(autouse=True)
-def float64():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    torch.set_default_dtype(torch.float64)
-    torch.manual_seed(0)
-    yield
-    torch.set_default_dtype(torch.float32)
-    torch.set_num_threads(threads)
 
 
 def fill(module: nn.Module) -> nn.Module:
