@@ -133,7 +133,7 @@ def _summary(report: dict, settings: Settings, metadata: Metadata, percent: floa
     if faults := sum(c["status"] == "grader_fault" for c in seen):
         lines.append(f"{faults} checks met a fault of the grader; their points are granted, and your instructors will regrade.")
     if absent := sum(c["status"] == "not_graded_here" for c in seen):
-        lines.append(f"{absent} extra checks ask for a device that is not here; they carry no points.")
+        lines.append(f"Without points, and not graded for want of a device: {absent} extra.")
     return "\n".join(lines + [f"Note: {note}" for note in report["notes"]])
 
 

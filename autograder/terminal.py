@@ -108,13 +108,11 @@ def _closing(report: Report, console: Console) -> None:
     console.print(total)
     if missing := [r for r in report.rows if r.status == "not_graded_here"]:
         wants = " or ".join(sorted({r.check.device.upper() for r in missing if r.check.device}))
-        console.print(
-            Text(f" ○ {len(missing)} extra checks need a {wants} device and are not graded here; they carry no points", "dim")
-        )
+        need = "check needs" if len(missing) == 1 else "checks need"
+        console.print(Text(f" ○ {len(missing)} extra {need} a {wants} device: not graded here, and without points", "dim"))
     if report.faults:
-        console.print(
-            Text(f" ? {len(report.faults)} checks met a fault of the grader; their points are granted for now", "magenta")
-        )
+        met = "check" if len(report.faults) == 1 else "checks"
+        console.print(Text(f" ? {len(report.faults)} {met} met a fault of the grader; points are granted for now", "magenta"))
     for line in next_step(report):
         console.print(Text(f" {line}"))
 

@@ -16,17 +16,19 @@ from pathlib import Path
 from autograder.assignment import REFERENCE, load
 from autograder.errors import BadInput, GraderFault
 from tools.memory import PeakMemory
+from tools.timing import REPEATS, line
 
-REPEATS = 5
 CLASS = 100  # submissions
 
 
 def run(name: str = "") -> None:
     """Print one line a figure, with its bar. BadInput for an unknown name."""
     from tools import bench_modern as modern
+    from tools import bench_scaling as scaling
 
     benches: dict[str, Callable[[], None]] = {"grade": grade, "only": only, "jail": jail, "help": help_text, "batch": batch}
     benches |= {"cache": modern.cache, "stream": modern.stream, "step": modern.step, "stack": modern.stack}
+    benches |= {"tokens": scaling.tokens, "update": scaling.update}
     if name and name not in benches:
         raise BadInput(f"there is no benchmark {name!r}; there are {', '.join(benches)}")
     for bench in [benches[name]] if name else benches.values():
@@ -157,13 +159,3 @@ def _time(command: list[str], peaks: list[int] | None = None) -> tuple[float, fl
     if process.returncode:
         raise BadInput(f"{' '.join(command[:6])} … ended with {process.returncode}: {error[-500:]}")
     return wall, after.children_user + after.children_system - before.children_user - before.children_system
-
-
-def line(what: str, values: list[float], unit: str, bar: float | None = None, at_least: float | None = None) -> None:
-    """A figure: median, smallest and largest; its bar is what the median may not exceed, or has to reach."""
-    middle, verdict = statistics.median(values), ""
-    if bar is not None:
-        verdict = f"   bar at most {bar:g} {unit}: {'met' if middle <= bar else 'NOT MET'}"
-    if at_least is not None:
-        verdict = f"   bar at least {at_least:g} {unit}: {'met' if middle >= at_least else 'NOT MET'}"
-    print(f"{middle:8.3f} {unit:<3} ({min(values):.3f} to {max(values):.3f})  {what}{verdict}")

@@ -3,18 +3,14 @@
 CPU time of this process on one thread, so that neighbours on the machine matter less; medians. `stack` trains and compares steps.
 """
 
-import importlib
 import statistics
-import sys
 import time
 from collections.abc import Callable
-from types import ModuleType
 
 import torch
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE
 from autograder.errors import GraderFault
-from tools.bench import REPEATS, line
+from tools.timing import REPEATS, by_turns, course_module, line, products
 
 PROMPT, NEW = 128, 100  # tokens
 SEEDS, STEPS, EVERY = 5, 400, 10  # of the race; held-out loss is measured every EVERY steps
@@ -22,8 +18,12 @@ SEEDS, STEPS, EVERY = 5, 400, 10  # of the race; held-out loss is measured every
 
 def cache() -> None:
     """Writing 100 tokens after 128 with the reference's cache, six blocks of d_model 384, and what that is compared with."""
-    theirs, ours, sample = _module("given.a03_modern.model"), _module("a03_modern.model"), _module("given.a02_training.sample")
-    writing, greedy = _module("a03_modern.generate"), sample.Sampling(temperature=0)
+    theirs, ours, sample = (
+        course_module("given.a03_modern.model"),
+        course_module("a03_modern.model"),
+        course_module("given.a02_training.sample"),
+    )
+    writing, greedy = course_module("a03_modern.generate"), sample.Sampling(temperature=0)
     torch.manual_seed(0)
     model = ours.Transformer(ours.ModelConfig(65, 256, 384, 6, 6)).eval()
     rival = theirs.Transformer(theirs.ModelConfig(65, 256, 384, 6, 6)).eval()
@@ -44,7 +44,7 @@ def cache() -> None:
         "forward": lambda: model(prompt),
     }
     with torch.no_grad():
-        rounds, short_rounds = _rounds(actions), _rounds(passes, 5 * REPEATS)
+        rounds, short_rounds = by_turns(actions), by_turns(passes, 5 * REPEATS)
     if texts["cached"] != texts["again"]:
         raise GraderFault("with a cache the reference of a03 writes other tokens than without")
     ratio = lambda above, below, among=rounds: [r[above] / r[below] for r in among]
@@ -57,7 +57,7 @@ def stream() -> None:
     """One text through a window of 256 and 4 sinks: memory and time of a token after 1,000 tokens and after 100,000."""
     import psutil
 
-    ours, process = _module("a03_modern.model"), psutil.Process()
+    ours, process = course_module("a03_modern.model"), psutil.Process()
     torch.manual_seed(0)
     model = ours.Transformer(ours.ModelConfig(65, 256, 64, 4, 1, window=256, sinks=4)).eval()
     caches, token, start = model.new_caches(1), torch.zeros(1, 1, dtype=torch.int64), 0
@@ -88,7 +88,11 @@ def stream() -> None:
 
 def step() -> None:
     """A training step (forward, loss, backward, AdamW) over its matmuls alone: four blocks of d_model 128, 12 texts of 64."""
-    old, new, optim = _module("a01_transformer.model"), _module("a03_modern.model"), _module("given.a02_training.optim")
+    old, new, optim = (
+        course_module("a01_transformer.model"),
+        course_module("a03_modern.model"),
+        course_module("given.a02_training.optim"),
+    )
     torch.manual_seed(0)
     tokens, fields = torch.randint(65, (12, 65)), (65, 64, 128, 4, 4)
     for name, model, wide in (
@@ -104,14 +108,16 @@ def step() -> None:
                 torch.nn.functional.cross_entropy(logits.flatten(0, 1), tokens[:, 1:].flatten()).backward()
                 optimizer.step()
 
-        products = _products(wide)
-        rounds = _rounds({"step": train, "products": lambda products=products: [products() for _ in range(15)]})
+        bare = products(wide)
+        rounds = by_turns({"step": train, "products": lambda bare=bare: [bare() for _ in range(15)]})
         line(f"training step of {name} over its matmuls alone", [r["step"] / r["products"] for r in rounds], "x", 1.9)
 
 
 def stack() -> None:
     """The modern stack against the baseline of a03's ablation, seed by seed: share of its steps to the loss that it ends with."""
-    ablation, demo, train = (_module(name) for name in ("a03_modern.ablation", "a03_modern.demo", "given.a02_training.train"))
+    ablation, demo, train = (
+        course_module(name) for name in ("a03_modern.ablation", "a03_modern.demo", "given.a02_training.train")
+    )
     next_batch, validation = demo.task()
     rows = ablation.ablation_rows(demo.small_config(bias=True))
     runs = ablation.run_ablation(
@@ -125,42 +131,3 @@ def stack() -> None:
     shares = [float("inf") if share is None else share for share in shares]
     line(f"modern stack: share of the baseline's steps, median of {SEEDS} seeds", shares, "x")
     line("  the worst of them", [max(shares)], "x", 0.7)
-
-
-def _products(wide: list[tuple[int, int]]) -> Callable[[], None]:
-    """Forward matmuls of a step and the two that each has backward: projections, head, scores and weights times values."""
-    shapes = [(128, 384), (128, 128), *wide] * 4 + [(128, 65)]
-    tokens = 12 * 64
-    dense = [(torch.randn(tokens, a), torch.randn(a, b), torch.randn(tokens, b)) for a, b in shapes]
-    q, scores = torch.randn(48, 64, 32), torch.randn(48, 64, 64)  # 12 texts of 4 heads
-
-    def work() -> None:
-        for x, w, grad in dense:
-            _ = x @ w, grad @ w.T, x.T @ grad
-        for _ in range(4 * 3):
-            _ = q @ q.mT, scores @ q
-
-    return work
-
-
-def _rounds(actions: dict[str, Callable[[], object]], repeats: int = REPEATS) -> list[dict[str, float]]:
-    """CPU seconds of each action by turns; the first round warms up and does not count."""
-    rounds = []
-    for _ in range(repeats + 1):
-        times = {}
-        for name, action in actions.items():
-            begin = time.process_time()
-            action()
-            times[name] = time.process_time() - begin
-        rounds.append(times)
-    return rounds[1:]
-
-
-def _module(name: str) -> ModuleType:
-    """A module of the references by its name there, one of `given`, or one that lies beside the stubs; on one thread."""
-    torch.set_num_threads(1)
-    sys.path[:0] = [p for p in map(str, (REFERENCE, ASSIGNMENTS)) if p not in sys.path]  # references come before stubs
-    package = importlib.import_module(name.partition(".")[0])
-    if (beside := str(ASSIGNMENTS / package.__name__)) not in package.__path__:
-        package.__path__.append(beside)  # the demo
-    return importlib.import_module(name)

@@ -71,6 +71,19 @@ COURSE = {
         demo=("race",),
         demo_of_stubs=("race",),
     ),
+    "a04": Facts(
+        mistakes=(
+            "leftmost_pair_first",
+            "divided_by_the_parts",
+            "clipped_before_unscaling",
+            "snapshot_holds_live_tensors",
+            "clipped_before_the_sum",
+        ),
+        missing="accumulate.py",
+        demo=("all",),
+        demo_of_stubs=("bpe",),
+        pictures=5,
+    ),
 }
 
 every_assignment = pytest.mark.parametrize("assignment", [load(name) for name in COURSE], ids=list(COURSE))

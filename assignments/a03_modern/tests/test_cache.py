@@ -235,7 +235,7 @@ def a_young_cache(draw):
 @needs("cache.KVCache")
 @weight(0.5)
 @limits(seconds=60)
-@keeps_pace(full=2.0, none=5.0, repeats=15, probe=a_young_cache)
+@keeps_pace(full=5.0, none=20.0, repeats=15, probe=a_young_cache)  # the reference 1.3, one that sorts 2.4, one that keeps all 94
 def test_a_late_token_costs_what_an_early_one_does(solution, draw):
     """After 20,000 tokens another one takes no longer than at the beginning."""
     yield from one_by_one(solution, draw, 20_000)

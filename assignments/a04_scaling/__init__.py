@@ -1,0 +1,1 @@
+"""Scaling up: byte pairs, accumulation, mixed precision, checkpoints, metrics, and data parallelism."""

@@ -1,0 +1,199 @@
+"""Byte-level byte-pair encoding: bytes that often stand together become one token, and again, until there are enough tokens.
+
+Tokens 0 … 255 are the bytes, 256 + i is what merge i makes, special tokens follow. Text is cut into pre-tokens first (words with
+the space before them, numbers, signs, space), and no token crosses such a cut. Left out: normalisation, dropout of merges, and a
+priority queue for the encoding of very long pre-tokens (each different merge is one pass over the pre-token).
+Source: Sennrich et al., arXiv:1508.07909, §3.2; bytes and the pattern: GPT-2 (Radford et al. 2019), §2.2.
+"""
+
+import heapq
+import json
+from collections import Counter, defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import chain, pairwise
+from pathlib import Path
+
+import regex
+
+Pair = tuple[int, int]
+
+# A contraction; or letters, digits, other signs, each with one space before; or space, whose last sign goes to what follows.
+PATTERN = r"'(?:[sdmt]|ll|ve|re)| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+"
+UNKNOWN = "\ufffd".encode()  # what stands for a token that is none
+FORMAT = "byte pairs, 1"  # first entry of a saved file
+CACHED = 2**16  # pre-tokens whose tokens an encoder remembers
+
+
+def split_special(text: str, special: Iterable[str]) -> list[str]:
+    """The text cut at special texts: ordinary pieces at even places, perhaps empty, and special ones at odd places.
+
+    Special texts are found from the left; of those that begin at one place the longest counts. Joined again the pieces are the text.
+    """
+    # TODO: cut (handout: bpe, step 1).
+    # Watch: signs like | and [ mean something to regular expressions; no special text at all.
+    raise NotImplementedError("a04_scaling/bpe.py: split_special() is yours to write (handout: bpe, step 1)")
+
+
+def count_pretokens(texts: Iterable[str], special: Sequence[str] = (), pattern: str = PATTERN) -> Counter[bytes]:
+    """How often each pre-token stands in the texts, as UTF-8; special texts are cut out and not counted, nor crossed.
+
+    texts: one after the other, each on its own (no pre-token reaches from one into the next); all of them need not fit into memory.
+    """
+    # TODO: count (handout: bpe, step 2).
+    # Watch: specials before the pattern; counting strings is quicker than encoding each one first.
+    raise NotImplementedError("a04_scaling/bpe.py: count_pretokens() is yours to write (handout: bpe, step 2)")
+
+
+def merge(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
+    """`ids` with every occurrence of the pair replaced by `new`, from the left: of (a, a, a) the first two become one."""
+    # TODO: one pass (handout: bpe, step 3).
+    # Watch: occurrences that overlap; the last token; `ids` stays as it is.
+    raise NotImplementedError("a04_scaling/bpe.py: merge() is yours to write (handout: bpe, step 3)")
+
+
+def train_merges(words: Mapping[bytes, int], n_merges: int) -> list[Pair]:
+    """The first n_merges merges: each time the pair of neighbours with the highest count, and of equal ones the lowest pair.
+
+    words: pre-tokens and how often each stands in the text. A pair counts once for each place where it stands (twice in a, a, a),
+    times the count of its word. Lowest: by the first token's number, then by the second's. Merge i makes token 256 + i. Fewer
+    merges come out when no pair is left. Time grows with the different pre-tokens, not with the length of the text.
+    """
+    # TODO: merge until there are enough (handout: bpe, step 4).
+    # Watch: the naive loop recounts everything for every merge, and is 50 times too slow; the counts of the neighbours; ties.
+    raise NotImplementedError("a04_scaling/bpe.py: train_merges() is yours to write (handout: bpe, step 4)")
+
+
+class Tokenizer:
+    """Text to tokens and back, with merges that were trained before.
+
+    merges: merge i makes token 256 + i of two tokens that there are before it. special: texts that stand for one token each, with
+    the numbers behind the merges. pattern: cuts text into pre-tokens; every character must belong to one. ValueError if a merge
+    names a token that does not exist yet or stands there twice, or a special text is empty or stands there twice.
+
+    `merges`, `special`, `pattern`: as given. `vocab_size`: how many tokens there are. `token_bytes`: the bytes of each token, a special
+    one's text as UTF-8. `ids`: the token of each special text. `order`: the number of each merge, by its pair.
+    """
+
+    def __init__(self, merges: Sequence[Pair], special: Sequence[str] = (), pattern: str = PATTERN):
+        self.merges, self.special, self.pattern = [tuple(pair) for pair in merges], list(special), pattern
+        self.token_bytes = [bytes([byte]) for byte in range(256)]
+        self.order = {pair: number for number, pair in enumerate(self.merges)}
+        for number, (first, second) in enumerate(self.merges):
+            if not (0 <= first < 256 + number and 0 <= second < 256 + number):
+                raise ValueError(f"merge {number} joins tokens that come before {256 + number}; got {(first, second)}")
+            self.token_bytes.append(self.token_bytes[first] + self.token_bytes[second])
+        if len(self.order) < len(self.merges):
+            raise ValueError(f"each pair is merged once; got {len(self.merges) - len(self.order)} merges twice")
+        if len(set(special)) < len(special) or "" in special:
+            raise ValueError(f"special tokens must be different texts, none of them empty; got {list(special)}")
+        self.ids = {text: len(self.token_bytes) + place for place, text in enumerate(special)}
+        self.token_bytes += [text.encode() for text in special]
+        self.vocab_size = len(self.token_bytes)
+        self._known = _Known(self)
+
+    def encode_word(self, word: bytes) -> list[int]:
+        """The tokens of one pre-token: of all merges that apply the earliest trained one first, everywhere, until none applies."""
+        # TODO: merge by rank (handout: bpe, step 5).
+        # Watch: the earliest merge, not the leftmost pair nor the longest token.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.encode_word() is yours to write (handout: bpe, step 5)")
+
+    def encode(self, text: str, allow_special: bool = False) -> list[int]:
+        """The tokens of a text.
+
+        allow_special: whether special texts become their one token. If not (the default, for text that others wrote), they are
+        text like everything else. ValueError (UnicodeEncodeError) for half a surrogate pair, which UTF-8 does not have.
+        """
+        # TODO: specials, pre-tokens, merges (handout: bpe, step 6).
+        # Watch: most words have been met before (`self._known[word]` remembers); time must grow in a line with the text.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.encode() is yours to write (handout: bpe, step 6)")
+
+    def settled(self, text: str, allow_special: bool = False) -> int:
+        """How many characters from the left are cut into pre-tokens and specials in the same way whatever text comes behind, or none.
+
+        What comes can change the last two pre-tokens of `text` ("'l" is two, "'ll" is one), and no more, with PATTERN and with
+        patterns that look ahead no further than it does. And it can complete a special text whose beginning stands at the end.
+        """
+        longest = max(map(len, self.special), default=1) if allow_special else 1
+        horizon = max(0, len(text) - longest + 1)  # every special text that begins before it is there as a whole
+        start = place = 0
+        for number, piece in enumerate(split_special(text, self.special) if allow_special else [text]):
+            if number % 2 and place < horizon:
+                start = place + len(piece)
+            place += len(piece)
+        safe, open_ends = start, deque()  # behind the second of two pre-tokens of space there is no cut: alone they would be one
+        for found in regex.finditer(self.pattern, text, pos=start, endpos=horizon):
+            joins = found[0].isspace() and text[found.start() - 1 : found.start()].isspace()
+            open_ends.append(None if joins else found.end())
+            if len(open_ends) == 3:
+                safe = open_ends.popleft() or safe
+        return safe
+
+    def encode_chunks(self, chunks: Iterable[str], allow_special: bool = False) -> Iterator[int]:
+        """The tokens of the joined chunks, one by one, exactly those of `encode`, without ever holding all of the text.
+
+        At most the longest pre-token, three more and a chunk are held at a time.
+        """
+        # TODO: encode what is settled, keep the rest for the next chunk (handout: bpe, step 7).
+        # Watch: `settled` says how far; what is left when there are no more chunks; a special text that two chunks share.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.encode_chunks() is yours to write (handout: bpe, step 7)")
+
+    def encode_file(self, path: Path | str, allow_special: bool = False, chunk: int = 2**16) -> Iterator[int]:
+        """The tokens of a UTF-8 file of any size, read `chunk` characters at a time; line ends stay as they are.
+
+        ValueError (UnicodeDecodeError) when the file is no UTF-8.
+        """
+        # TODO: chunks of a file (handout: bpe, step 8).
+        # Watch: Python turns CR LF into LF unless told otherwise.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.encode_file() is yours to write (handout: bpe, step 8)")
+
+    def decode(self, tokens: Iterable[int]) -> str:
+        """The text of any tokens; it never fails.
+
+        Bytes that are no UTF-8 are replaced as `bytes.decode(errors="replace")` does; a token outside the vocabulary becomes U+FFFD.
+        """
+        # TODO: from tokens to text (handout: bpe, step 9).
+        # Watch: a character may be spread over several tokens; Python counts negative places from the end.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.decode() is yours to write (handout: bpe, step 9)")
+
+    def ranks(self) -> dict[bytes, int]:
+        """The number of each token that is not special by its bytes, as `tiktoken.Encoding(mergeable_ranks=…)` takes it."""
+        return {data: token for token, data in enumerate(self.token_bytes[: 256 + len(self.merges)])}
+
+    def save(self, path: Path | str) -> None:
+        """Write everything that `load` needs into one JSON file, which reads the same on every machine."""
+        # TODO: write (handout: bpe, step 10).
+        # Watch: the order of the merges is their rank; the encoding of the file; the pattern and the special texts.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.save() is yours to write (handout: bpe, step 10)")
+
+    @classmethod
+    def load(cls, path: Path | str) -> "Tokenizer":
+        """The tokenizer that `save` wrote. ValueError that names the file if it holds something else."""
+        # TODO: read and check (handout: bpe, step 10).
+        # Watch: JSON has lists where Python has tuples; a file of something else is refused, and not half read.
+        raise NotImplementedError("a04_scaling/bpe.py: Tokenizer.load() is yours to write (handout: bpe, step 10)")
+
+
+class _Known(dict):
+    """Tokens of pre-tokens by their text, found once; forgotten when there are too many, so that memory stays bounded."""
+
+    def __init__(self, tokenizer: Tokenizer):
+        super().__init__()
+        self.tokenizer = tokenizer
+
+    def __missing__(self, word: str) -> list[int]:
+        if len(self) >= CACHED:
+            self.clear()
+        self[word] = self.tokenizer.encode_word(word.encode())
+        return self[word]
+
+
+def train(texts: Iterable[str], vocab_size: int, special: Sequence[str] = (), pattern: str = PATTERN) -> Tokenizer:
+    """A tokenizer of vocab_size tokens (bytes, merges and special ones) that suits these texts; fewer if no pair is left.
+
+    ValueError if vocab_size has no room for the bytes and the special tokens.
+    """
+    n_merges = vocab_size - 256 - len(special)
+    if n_merges < 0:
+        raise ValueError(f"vocab_size must be at least 256 bytes and {len(special)} special tokens; got {vocab_size}")
+    # TODO: count, merge, build (handout: bpe, step 11).
+    raise NotImplementedError("a04_scaling/bpe.py: train() is yours to write (handout: bpe, step 11)")

@@ -1,0 +1,258 @@
+"""Checkpoints: everything that the next step depends on, in one file that is either the old one or the new one, never half of each.
+
+A file is safetensors: numbers, and JSON for everything else, so that reading it runs no code. Left out: several files for one
+checkpoint (sharded models), and a checksum (a flipped bit is not noticed, a missing end is).
+Source: atomic replacement: POSIX rename(2), fsync(2); interval: Young 1974, doi:10.1145/361147.361115; Daly 2006,
+doi:10.1016/j.future.2004.11.016, §3.
+"""
+
+import json
+import math
+import os
+import random
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+FORMAT = "training checkpoint, 1"
+NO_GENERATORS: Mapping[str, torch.Generator] = {}
+
+
+class Stateful(Protocol):
+    """A model, an optimiser, a scheduler, a scaler, a reader of data: whatever can be saved and put back."""
+
+    def state_dict(self) -> Mapping[str, Any]: ...
+
+    def load_state_dict(self, state: Any) -> Any: ...
+
+
+def snapshot(parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS) -> dict[str, Any]:
+    """The state of all parts and of everything random, as it is now; what happens to them later does not change it.
+
+    {"parts": {name: its state_dict}, "generators": {name: its state}, "random": as of `random_state`}. Tensors are copies on the CPU.
+    """
+    # TODO: copies (handout: checkpoint, step 1).
+    # Watch: state_dict() holds the live tensors; they lie deep inside dicts and lists; `_copied` goes through all of them.
+    # BEGIN SOLUTION
+    return _copied(
+        {
+            "parts": {name: part.state_dict() for name, part in parts.items()},
+            "generators": {name: generator.get_state() for name, generator in generators.items()},
+            "random": random_state(),
+        },
+        "cpu",
+    )
+    # END SOLUTION
+
+
+def restore(
+    state: Mapping[str, Any], parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS
+) -> None:
+    """Put everything back as it was at the `snapshot`, which stays as it is, so that it can be restored again.
+
+    ValueError that names what is missing or left over when the parts or generators are not those of the snapshot; then nothing is
+    changed.
+    """
+    for kind, given in (("parts", parts), ("generators", generators)):
+        if given.keys() != state[kind].keys():
+            raise ValueError(f"the checkpoint holds the {kind} {sorted(state[kind])}; to put back: {sorted(given)}")
+    # TODO: everything back (handout: checkpoint, step 2).
+    # Watch: an optimiser keeps the very tensors that it is given; states of generators belong on the CPU.
+    # BEGIN SOLUTION
+    state = _copied(state)
+    for name, part in parts.items():
+        part.load_state_dict(state["parts"][name])
+    for name, generator in generators.items():
+        generator.set_state(state["generators"][name].cpu())
+    restore_random_state(state["random"])
+    # END SOLUTION
+
+
+def random_state() -> dict[str, Any]:
+    """What Python, NumPy and PyTorch will draw next: {"python", "numpy", "torch", "cuda": a state for each device}."""
+    # TODO: four states (handout: checkpoint, step 3).
+    # Watch: np.random.get_state(legacy=False) is a dict with an array in it; a file holds tensors, not arrays.
+    # BEGIN SOLUTION
+    numpy_state = np.random.get_state(legacy=False)
+    numpy_state["state"] = {**numpy_state["state"], "key": torch.from_numpy(numpy_state["state"]["key"].astype(np.int64))}
+    return {
+        "python": random.getstate(),
+        "numpy": numpy_state,
+        "torch": torch.get_rng_state(),
+        "cuda": torch.cuda.get_rng_state_all(),  # empty without CUDA
+    }
+    # END SOLUTION
+
+
+def restore_random_state(state: Mapping[str, Any]) -> None:
+    """Draw on from there. CUDA's states are put back where there are as many devices as there were, and left alone elsewhere."""
+    # TODO: four states (handout: checkpoint, step 3).
+    # BEGIN SOLUTION
+    random.setstate(state["python"])
+    inner = state["numpy"]["state"]
+    np.random.set_state({**state["numpy"], "state": {**inner, "key": inner["key"].cpu().numpy().astype(np.uint32)}})
+    torch.set_rng_state(state["torch"].cpu())
+    if len(state["cuda"]) == torch.cuda.device_count():
+        torch.cuda.set_rng_state_all([one.cpu() for one in state["cuda"]])
+    # END SOLUTION
+
+
+def write(path: Path | str, state: Any) -> None:
+    """Write dicts, lists, tuples, tensors, texts, numbers, booleans and None into one file, in one stroke.
+
+    Whoever reads `path` finds the file of before or the whole new one, also if this process is killed or the power fails at any
+    moment. The new one is written beside it, as `path` with ".part" behind it; one process writes at a time. TypeError for
+    anything else in the tree, and then nothing is written.
+    """
+    # TODO: `_packed` and `save_file` beside it, then in its place (handout: checkpoint, step 4).
+    # Watch: the same folder; a file is on the disk after os.fsync, and its name after os.fsync of the folder.
+    # BEGIN SOLUTION
+    path, tensors = Path(path), {}
+    header = {"format": FORMAT, "tree": json.dumps(_packed(state, tensors))}
+    part = path.with_name(path.name + ".part")
+    save_file(tensors, part, header)
+    _to_disk(part)
+    part.replace(path)
+    _to_disk(path.parent)
+    # END SOLUTION
+
+
+def read(path: Path | str, map_location: torch.device | str = "cpu") -> Any:
+    """What `write` wrote, with all tensors on one device. Nothing in the file is run.
+
+    FileNotFoundError if there is none. ValueError that says so if the file is cut short, or holds something else.
+    """
+    # TODO: tensors and tree, or a clear no (handout: checkpoint, step 5).
+    # Watch: safetensors reports faults of its own kind, and foreign safetensors files are none of them.
+    # BEGIN SOLUTION
+    try:
+        with safe_open(path, framework="pt", device=str(map_location)) as file:
+            header = file.metadata() or {}
+            if header.get("format") != FORMAT:
+                raise ValueError(f"{path} is no checkpoint of this course ({FORMAT!r}): it says {header.get('format')!r}")
+            return _unpacked(json.loads(header["tree"]), file.get_tensor)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is cut short, or no checkpoint at all ({error}); go back to an earlier one") from error
+    # END SOLUTION
+
+
+def save_checkpoint(
+    path: Path | str, parts: Mapping[str, Stateful], position: Any, generators: Mapping[str, torch.Generator] = NO_GENERATORS
+) -> None:
+    """Snapshot and position in one file. position: where in the data and in the run we are, as plain values ({"step": 300})."""
+    write(path, {**snapshot(parts, generators), "position": position})
+
+
+def load_checkpoint(
+    path: Path | str,
+    parts: Mapping[str, Stateful],
+    generators: Mapping[str, torch.Generator] = NO_GENERATORS,
+    map_location: torch.device | str = "cpu",
+) -> Any:
+    """Put back what `save_checkpoint` wrote; returns the position. Errors as of `read` and `restore`."""
+    state = read(path, map_location)
+    restore(state, parts, generators)
+    return state["position"]
+
+
+def young_interval(save: float, mean_time_between_failures: float) -> float:
+    """Seconds of work from one checkpoint to the next that lose the least, to first order: √(2 · save · mean time).
+
+    save: seconds that a checkpoint takes. ValueError unless both are positive.
+    """
+    if not (save > 0 and mean_time_between_failures > 0):
+        raise ValueError(f"both times must be positive; got {save} and {mean_time_between_failures}")
+    # TODO: one number (handout: checkpoint, step 6).
+    # BEGIN SOLUTION
+    return math.sqrt(2 * save * mean_time_between_failures)
+    # END SOLUTION
+
+
+def expected_seconds(work: float, interval: float, save: float, restart: float, mean_time_between_failures: float) -> float:
+    """Seconds that a run takes on average when failures come at random, each moment alike (times between them are exponential).
+
+    work: seconds of computing in all, a whole number of intervals. After each interval a checkpoint is written, which takes `save`. A
+    failure costs what was done since the last finished checkpoint, and `restart` seconds before work goes on from there; a failure
+    can also come while saving and while restarting.  Source: Daly 2006, §3.
+    """
+    # TODO: one formula (handout: checkpoint, step 7).
+    # Watch: math.expm1 keeps its digits where failures are rare.
+    # BEGIN SOLUTION
+    mean = mean_time_between_failures
+    return work / interval * mean * math.exp(restart / mean) * math.expm1((interval + save) / mean)
+    # END SOLUTION
+
+
+def simulated_seconds(
+    work: float, interval: float, save: float, restart: float, mean_time_between_failures: float, generator: torch.Generator
+) -> float:
+    """Seconds that one such run takes, with failures drawn from the generator: the same thing as a game of chance."""
+
+    # TODO: play it (handout: checkpoint, step 8).
+    # Watch: what is drawn anew after a failure, and what a failure while saving costs.
+    # BEGIN SOLUTION
+    def until_failure() -> float:
+        return -mean_time_between_failures * math.log1p(-torch.rand((), generator=generator, dtype=torch.float64).item())
+
+    clock, segments, failure = 0.0, round(work / interval), until_failure()
+    pending = interval + save  # to the next finished checkpoint, a restart included where there was a failure
+    while segments:
+        if failure < pending:
+            clock += failure
+            pending, failure = restart + interval + save, until_failure()
+        else:
+            clock, failure = clock + pending, failure - pending
+            segments, pending = segments - 1, interval + save
+    return clock
+    # END SOLUTION
+
+
+def _copied(tree: Any, device: torch.device | str | None = None) -> Any:
+    """The same tree with copies of its tensors, on this device; None: each where it was."""
+    if isinstance(tree, Tensor):
+        return tree.detach().to(device or tree.device, copy=True)
+    if isinstance(tree, Mapping):
+        return {key: _copied(value, device) for key, value in tree.items()}
+    return type(tree)(_copied(value, device) for value in tree) if isinstance(tree, list | tuple) else tree
+
+
+def _packed(tree: Any, tensors: dict[str, Tensor]) -> Any:
+    """The tree as JSON knows it; its tensors are put into `tensors`, and their names stand in their places."""
+    if isinstance(tree, Tensor):
+        name = str(len(tensors))
+        tensors[name] = tree.detach().to("cpu").clone(memory_format=torch.contiguous_format)  # shared ones become two
+        return {"tensor": name}
+    if isinstance(tree, Mapping):  # keys may be numbers, as in the state of an optimiser
+        return {"dict": [[_packed(key, tensors), _packed(value, tensors)] for key, value in tree.items()]}
+    if isinstance(tree, list | tuple):
+        return {type(tree).__name__: [_packed(value, tensors) for value in tree]}
+    if tree is None or isinstance(tree, str | bool | int | float):
+        return tree
+    raise TypeError(f"a checkpoint holds tensors and plain values; got {type(tree).__name__}: {tree!r:.80}")
+
+
+def _unpacked(packed: Any, tensor_of: Any) -> Any:
+    """The tree again, from what `_packed` made of it."""
+    if not isinstance(packed, dict):
+        return packed
+    [(kind, content)] = packed.items()
+    if kind == "tensor":
+        return tensor_of(content)
+    if kind == "dict":
+        return {_unpacked(key, tensor_of): _unpacked(value, tensor_of) for key, value in content}
+    return {"list": list, "tuple": tuple}[kind](_unpacked(value, tensor_of) for value in content)
+
+
+def _to_disk(path: Path) -> None:
+    """Wait until a file, or the names in a folder, would survive a power failure."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
