@@ -33,6 +33,8 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
     with workshop(assignment) as shop:
         result: dict = {"assignment": assignment.id, "title": assignment.title, "checks": len(checks), "problems": []}
         say = result["problems"].append
+        result["noise"] = _noise(shop, checks, say)  # first, so that a golden value that is missing is told at once
+        result["idle"] = _idle(checks, shop)
         started = time.monotonic()
         with PeakMemory(os.getpid()) as memory:
             report = _grade(shop, shop.reference, checks)
@@ -59,8 +61,6 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
         ]
         if len(result["misconceptions"]) < 12:
             say(f"{len(result['misconceptions'])} misconceptions, at least 12 are asked for")
-        result["noise"] = _noise(shop, checks, result["misconceptions"], say)
-        result["idle"] = _idle(checks, shop)
         if not quick:
             result["mutants"] = _mutants(shop, checks, say)
         if seeds:
@@ -120,9 +120,9 @@ def _lost(report: Report) -> list:
     return [row for row in report.rows if row.points < row.max_points or row.status == "failed"]
 
 
-def _noise(shop: Workshop, checks: list[Check], mistakes: list[dict], say) -> list[dict]:
+def _noise(shop: Workshop, checks: list[Check], say) -> list[dict]:
     """Noise, tolerance and nearest misconception of every check; all in units of the leaf where the ratio is worst."""
-    grader, module = Grader(shop.run), {m["name"]: m["target"].partition(".")[0] for m in mistakes}
+    grader, module = Grader(shop.run), {case.name: case.module for case in shop.cases("misconceptions")}
     rows = []
     for check in checks:
         golden = grader.golden(check)

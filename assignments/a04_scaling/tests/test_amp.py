@@ -219,7 +219,7 @@ def test_parts_are_one_update(solution, draw):
 
 @part("amp.training_step")
 @needs(*STEP, "amp.apply_gradients")
-@weight(1.5)
+@weight(1)
 @matches_reference
 def test_earlier_gradients_do_not_count(solution, draw):
     """Whatever stands in .grad before a step is cleared: leftovers of the last step, and infinities of a skipped one."""
@@ -307,11 +307,10 @@ def nearly(first, second, share):
 
 @part("amp.training_step")
 @needs(*STEP, "amp.apply_gradients")
-@on_device("cuda")
-@weight(1)
+@weight(0.5)
 @satisfies(nearly("gradient in 16 bits", "gradient in 32 bits", 0.02), random=("gradient in 16 bits",))
-def test_scale_saves_faint_gradients_on_cuda(solution, draw):
-    """On a CUDA device, gradients of 10⁻⁷ come through float16 if the loss is scaled, as they do in float32 without."""
+def test_scale_saves_faint_gradients(solution, draw):
+    """Gradients of 10⁻⁷ come through float16 if the loss is scaled, as they do in float32 without; 0.1 % is lost on the way."""
     model, one = (
         draw.fill_(nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 6), Faint(), nn.Linear(6, 11))),
         batch(draw, [4, 2, 3]),
@@ -325,3 +324,13 @@ def test_scale_saves_faint_gradients_on_cuda(solution, draw):
         solution.amp.training_step(model, optimizer, [one], scaler, dtype, max_norm=1e9)
         found[name] = model[0].weight.grad.clone()
     return found
+
+
+@part("amp.training_step")
+@needs(*STEP, "amp.apply_gradients")
+@on_device("cuda")
+@weight(1)
+@satisfies(nearly("gradient in 16 bits", "gradient in 32 bits", 0.02), random=("gradient in 16 bits",))
+def test_scale_saves_faint_gradients_on_cuda(solution, draw):
+    """On a CUDA device, too, gradients of 10⁻⁷ come through float16 if the loss is scaled."""
+    return test_scale_saves_faint_gradients(solution, draw)
