@@ -1282,6 +1282,20 @@ def padding_has_a_position(prompts):
     return tokens, positions.clamp(min=0)
 
 
+@misconception("generate.pad_left", ask="What kind of number can be looked up in a table?")
+def tokens_of_floats(prompts):
+    """Tokens are floating-point numbers, which is what torch.zeros makes."""
+    tokens, positions = padded(prompts)
+    return tokens.to(torch.get_default_dtype()), positions
+
+
+@misconception("generate.pad_left", ask="How many rows has a batch of one prompt?")
+def single_prompt_without_rows(prompts):
+    """A single prompt comes back without its axis of rows."""
+    tokens, positions = padded(prompts)
+    return (tokens[0], positions[0]) if len(prompts) == 1 else (tokens, positions)
+
+
 def chunk_size(chunk, tokens):
     """The argument check of prefill; columns to read at a time."""
     if chunk is not None and chunk < 1:

@@ -309,6 +309,18 @@ def longest_token_first(self, word):
     return ids
 
 
+@misconception(
+    "bpe.Tokenizer.encode_word", pitfall=1, ask="Where was counted how frequent a pair is, in this word or in training?"
+)
+def most_frequent_pair_first(self, word):
+    """Of the merges that fit, the one whose pair stands most often in this word is applied, as if it were trained anew."""
+    ids = list(word)
+    while found := Counter(pair for pair in pairwise(ids) if pair in self.order):
+        pair = min(found, key=lambda pair: (-found[pair], self.order[pair]))
+        ids = merge(ids, pair, 256 + self.order[pair])
+    return ids
+
+
 @misconception("bpe.Tokenizer.encode_word", pitfall=1, ask="What is a high number, an early merge or a late one?")
 def latest_merge_first(self, word):
     """Of the merges that fit the latest trained one is applied, not the earliest."""
