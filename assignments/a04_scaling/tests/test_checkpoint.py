@@ -543,7 +543,8 @@ def test_simulated_runs_agree_with_the_formula(solution, draw):
     """1,500 runs take the expected time on average, and as many of them as should meet no failure."""
     seconds = simulated(solution, draw, 300.0, 60.0, 10.0, 40.0, 150.0)
     never = solution.checkpoint.simulated_seconds(300.0, 60.0, 10.0, 40.0, 1e15, torch.Generator().manual_seed(0))
-    return {"seconds": seconds, "without failures": never}
+    tenths = solution.checkpoint.simulated_seconds(0.3, 0.1, 0.0, 1.0, 1e15, torch.Generator().manual_seed(0))
+    return {"seconds": seconds, "without failures": never, "three tenths": tenths}  # 0.3 / 0.1 is a little less than 3
 
 
 @part("checkpoint.simulated_seconds")
