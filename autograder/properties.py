@@ -41,6 +41,11 @@ def exactly_zero(*leaves: str) -> Predicate:
     return holds
 
 
+def at_most(leaf: str, count: float) -> Predicate:
+    """A number that is no larger than this."""
+    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
+
+
 def gaussian(leaf: str, std: float, false_alarms: float = 1e-6) -> Predicate:
     """Independent N(0, std²) values: sample mean and sample variance lie within the two-sided bounds of that rate.
 

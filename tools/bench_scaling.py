@@ -19,21 +19,17 @@ WORDS, MERGES = 16_000, 500
 def tokens() -> None:
     """Training in units p (one pass that cuts and counts the same text), and encoding of short and long texts."""
     bpe = course_module("a04_scaling.bpe")
-    trained = []
     for size in (130_000, 5_000_000):
         text = _prose(size)
         counts = bpe.count_pretokens([text])
-        work = {
-            "p": lambda t=text: bpe.count_pretokens([t]),
-            "merges": lambda c=counts: trained.append(bpe.train_merges(c, MERGES)),
-        }
+        work = {"p": lambda t=text: bpe.count_pretokens([t]), "merges": lambda c=counts: bpe.train_merges(c, MERGES)}
         line(
             f"{MERGES} merges of {size / 1e6:g} MB, {len(counts):,} different pre-tokens of {counts.total():,}",
             [r["merges"] / r["p"] for r in by_turns(work, repeats=REPEATS if size < 10**6 else 3)],
             "p",
             25,
         )
-    merges, text = trained[0], _prose(2_000_000)
+    merges, text = bpe.train_merges(bpe.count_pretokens([_prose(130_000)]), MERGES), _prose(2_000_000)
     short, long = text[:10_000], text[:1_000_000]
 
     def fresh(text: str) -> list[int]:

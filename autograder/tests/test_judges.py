@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from autograder.golden import Expected, Golden, Sketch, is_float, same_sketch, sketch, tolerance
 from autograder.judges import KeepsPace, fits_in_memory, keeps_pace, matches_reference, satisfies
 from autograder.observation import pack, unpack
-from autograder.properties import frequencies, gaussian, kept_share, same
+from autograder.properties import at_most, frequencies, gaussian, kept_share, same
 
 
 def golden_of(**values) -> Golden:
@@ -98,6 +98,12 @@ def test_a_property_is_judged_beside_parity():
     assert judge_.compare(constant, golden).reason == "value"
     apart = unpack(pack({"a": torch.ones(2), "b": 2 * torch.ones(2)}))
     assert "should be equal; they differ by up to 1" in judge_.compare(apart, golden).text
+
+
+def test_a_number_up_to_the_bound_is_small_enough():
+    seen = lambda count: unpack(pack({"calls": count}))
+    assert at_most("calls", 3)(seen(3)) is None
+    assert at_most("calls", 3)(seen(4)) == "calls: 4; 3 are enough"
 
 
 def test_statistics_have_the_stated_power():

@@ -169,38 +169,44 @@ def all_counted(spelled, times):
     return counts
 
 
-@misconception("bpe.train_merges", pitfall=7, ask="Which of equally frequent pairs does `max` give you?")
-def ties_go_to_the_first_seen(words, n_merges):
-    """Of equally frequent pairs the one that was met first is taken, so that merges depend on the order of the words."""
+def lowest(counts):
+    """The most frequent pair, and of equal ones the lowest, as it should be."""
+    return min(counts, key=lambda pair: (-counts[pair], pair))
+
+
+def counted_anew(words, n_merges, choose=lowest, count=all_counted):
+    """Merges of a trainer that counts all pairs anew for each of them, until none is left."""
     spelled, merges = [list(word) for word in words], []
-    while len(merges) < n_merges and (counts := all_counted(spelled, words.values())):
-        best = max(counts, key=counts.get)
+    while len(merges) < n_merges and (counts := count(spelled, words.values())):
+        best = choose(counts)
         spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
         merges.append(best)
     return merges
+
+
+@misconception("bpe.train_merges", pitfall=7, ask="Which of equally frequent pairs does `max` give you?")
+def ties_go_to_the_first_seen(words, n_merges):
+    """Of equally frequent pairs the one that was met first is taken, so that merges depend on the order of the words."""
+    return counted_anew(words, n_merges, choose=lambda counts: max(counts, key=counts.get))
 
 
 @misconception("bpe.train_merges", pitfall=7, ask="Which comes first for `max`, (1, (97, 98)) or (1, (98, 97))?")
 def ties_go_to_the_highest(words, n_merges):
     """Of equally frequent pairs the highest is taken, not the lowest."""
-    spelled, merges = [list(word) for word in words], []
-    while len(merges) < n_merges and (counts := all_counted(spelled, words.values())):
-        best = max(counts, key=lambda pair: (counts[pair], pair))
-        spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
-        merges.append(best)
-    return merges
+    return counted_anew(words, n_merges, choose=lambda counts: max(counts, key=lambda pair: (counts[pair], pair)))
 
 
 @misconception("bpe.train_merges", pitfall=7, ask="Does a tie depend on what the tokens spell?")
 def ties_go_by_the_bytes(words, n_merges):
     """Of equally frequent pairs the one whose bytes come first in the alphabet is taken, not the one with the lowest numbers."""
-    spelled, merges, spells = [list(word) for word in words], [], [bytes([byte]) for byte in range(256)]
-    while len(merges) < n_merges and (counts := all_counted(spelled, words.values())):
+    spells = [bytes([byte]) for byte in range(256)]
+
+    def choose(counts):
         best = min(counts, key=lambda pair: (-counts[pair], spells[pair[0]], spells[pair[1]]))
-        spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
-        merges.append(best)
         spells.append(spells[best[0]] + spells[best[1]])
-    return merges
+        return best
+
+    return counted_anew(words, n_merges, choose)
 
 
 @misconception("bpe.train_merges", pitfall=3, ask="How often does (b, c) still stand there, once every b has become part of ab?")
@@ -209,7 +215,7 @@ def old_counts_stay(words, n_merges):
     spelled, times, merges = [list(word) for word in words], list(words.values()), []
     counts = all_counted(spelled, times)
     while len(merges) < n_merges and counts:
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
+        best = lowest(counts)
         del counts[best]
         for number, ids in enumerate(spelled):
             spelled[number] = merge(ids, best, 256 + len(merges))
@@ -226,7 +232,7 @@ def neighbours_that_merge_as_well(words, n_merges):
     spelled, times, merges = [list(word) for word in words], list(words.values()), []
     counts = all_counted(spelled, times)
     while len(merges) < n_merges and any(count > 0 for count in counts.values()):
-        best, new = min(counts, key=lambda pair: (-counts[pair], pair)), 256 + len(merges)
+        best, new = lowest(counts), 256 + len(merges)
         for number, ids in enumerate(spelled):
             place = 0
             while place < len(ids) - 1:
@@ -248,44 +254,33 @@ def neighbours_that_merge_as_well(words, n_merges):
 @misconception("bpe.train_merges", pitfall=2, ask="At how many places does (a, a) stand in aaa?")
 def runs_are_counted_without_overlap(words, n_merges):
     """Pairs that overlap are counted once: (a, a) once in aaa, where it stands at two places."""
-    spelled, merges = [list(word) for word in words], []
-    while len(merges) < n_merges:
+
+    def count(spelled, times):
         counts = Counter()
-        for ids, count in zip(spelled, words.values(), strict=True):
+        for ids, often in zip(spelled, times, strict=True):
             place = 0
             while place < len(ids) - 1:
-                counts[ids[place], ids[place + 1]] += count
+                counts[ids[place], ids[place + 1]] += often
                 place += 2 if ids[place : place + 3] == [ids[place]] * 3 else 1
-        if not counts:
-            break
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
-        spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
-        merges.append(best)
-    return merges
+        return counts
+
+    return counted_anew(words, n_merges, count=count)
 
 
 @misconception("bpe.train_merges", ask="What is the number behind each word for?")
 def each_word_counts_once(words, n_merges):
     """Each different word counts once, however often it stands in the text."""
-    spelled, merges = [list(word) for word in words], []
-    while len(merges) < n_merges and (counts := all_counted(spelled, [1] * len(spelled))):
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
-        spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
-        merges.append(best)
-    return merges
+    return counted_anew(dict.fromkeys(words, 1), n_merges)
 
 
 @misconception("bpe.train_merges", ask="When does the docstring say that fewer merges come out?")
 def rare_pairs_are_left(words, n_merges):
     """Training stops when no pair stands there twice, before there are as many merges as were asked for."""
-    spelled, merges = [list(word) for word in words], []
-    while len(merges) < n_merges and (counts := all_counted(spelled, words.values())):
-        best = min(counts, key=lambda pair: (-counts[pair], pair))
-        if counts[best] < 2:
-            break
-        spelled = [merge(ids, best, 256 + len(merges)) for ids in spelled]
-        merges.append(best)
-    return merges
+
+    def count(spelled, times):
+        return {pair: often for pair, often in all_counted(spelled, times).items() if often >= 2}
+
+    return counted_anew(words, n_merges, count=count)
 
 
 @misconception("bpe.Tokenizer.encode_word", pitfall=1, ask="Which merge was trained first?")
@@ -565,28 +560,28 @@ def logits_of(model, inputs, dtype):
         return model(inputs.to(device))
 
 
+def part_by_part(model, parts, scale, dtype, share):
+    """A backward pass for each part, and the sum of the shares. share(sum of losses, the part): the part's share of the loss."""
+    mean = 0.0
+    for part in parts:
+        loss = share(summed_loss(logits_of(model, part[0], dtype), part[1]), part)
+        (loss * scale).backward()
+        mean += loss.item()
+    return mean
+
+
 @misconception("accumulate.accumulate_gradients", pitfall=1, ask="How large is the sum of four means?")
 def means_are_added(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """The means of the parts are added and never divided: with k parts the gradient is k times too large."""
     total_of(parts, total)
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / max(1, count_targets([(inputs, targets)]))
-        (loss * scale).backward()
-        mean += loss.item()
-    return mean
+    return part_by_part(model, parts, scale, dtype, lambda loss, part: loss / max(1, count_targets([part])))
 
 
 @misconception("accumulate.accumulate_gradients", pitfall=2, ask="What does a token weigh in a part with few of them?")
 def divided_by_the_parts(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """The mean of the parts' means: tokens in parts with few targets weigh more than others."""
     total_of(parts, total)
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / max(1, count_targets([(inputs, targets)])) / len(parts)
-        (loss * scale).backward()
-        mean += loss.item()
-    return mean
+    return part_by_part(model, parts, scale, dtype, lambda loss, part: loss / max(1, count_targets([part])) / len(parts))
 
 
 @misconception("accumulate.accumulate_gradients", pitfall=1, ask="What is the gradient of a sum of 4,000 losses?")
@@ -606,11 +601,9 @@ def cleared_for_each_part(model, parts, total=None, scale=1.0, dtype=torch.float
     """Gradients are cleared before each part, so that those of the last one alone are left."""
     total = total_of(parts, total)
     mean = 0.0
-    for inputs, targets in parts:
+    for part in parts:
         model.zero_grad()
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / total
-        (loss * scale).backward()
-        mean += loss.item()
+        mean += part_by_part(model, [part], scale, dtype, lambda loss, part: loss / total)
     return mean
 
 
@@ -619,12 +612,7 @@ def cleared_at_the_start(model, parts, total=None, scale=1.0, dtype=torch.float3
     """Gradients that are there already are cleared, though they should stay in the sum."""
     total = total_of(parts, total)
     model.zero_grad()
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / total
-        (loss * scale).backward()
-        mean += loss.item()
-    return mean
+    return part_by_part(model, parts, scale, dtype, lambda loss, part: loss / total)
 
 
 @misconception("accumulate.accumulate_gradients", pitfall=4, ask="When are the activations of the first part freed?")
@@ -641,48 +629,30 @@ def one_backward_pass_at_the_end(model, parts, total=None, scale=1.0, dtype=torc
 def loss_comes_back_scaled(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """What comes back is the loss with its scale."""
     total = total_of(parts, total)
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / total * scale
-        loss.backward()
-        mean += loss.item()
-    return mean
+    return part_by_part(model, parts, 1.0, dtype, lambda loss, part: loss / total * scale)
 
 
 @misconception("accumulate.accumulate_gradients", ask="Who else holds parts of this batch?")
 def own_count_instead_of_the_total(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """The total that was given is ignored, and the gradient divided by the targets of these parts."""
     total_of(parts, total)
-    total, mean = max(1, count_targets(parts)), 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / total
-        (loss * scale).backward()
-        mean += loss.item()
-    return mean
+    mine = max(1, count_targets(parts))
+    return part_by_part(model, parts, scale, dtype, lambda loss, part: loss / mine)
 
 
 @misconception("accumulate.accumulate_gradients", ask="Whose loss is the last one?")
 def loss_of_the_last_part(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """What comes back is the last part's share of the loss."""
     total = total_of(parts, total)
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, dtype), targets) / total
-        (loss * scale).backward()
-        mean = loss.item()
-    return mean
+    shares = [part_by_part(model, [part], scale, dtype, lambda loss, part: loss / total) for part in parts]
+    return shares[-1] if shares else 0.0
 
 
 @misconception("accumulate.accumulate_gradients", ask="Where is the dtype used?")
 def autocast_is_left_out(model, parts, total=None, scale=1.0, dtype=torch.float32):
     """The dtype is ignored, and everything is computed in float32."""
     total = total_of(parts, total)
-    mean = 0.0
-    for inputs, targets in parts:
-        loss = summed_loss(logits_of(model, inputs, torch.float32), targets) / total
-        (loss * scale).backward()
-        mean += loss.item()
-    return mean
+    return part_by_part(model, parts, scale, torch.float32, lambda loss, part: loss / total)
 
 
 # schedule
@@ -883,38 +853,41 @@ def scale_starts_again(self, state):
     self.good_steps = state["good_steps"]
 
 
-@misconception("amp.apply_gradients", pitfall=1, ask="To what norm are true gradients clipped, if scaled ones are clipped to 1?")
-def clipped_before_unscaling(model, optimizer, scaler, max_norm=1.0, scheduler=None):
-    """Scaled gradients are clipped and unscaled afterwards, so that nearly every step is smaller by the scale."""
-    norm = clip_gradients(model.parameters(), max_norm).item() / scaler.scale
+def unscaled_and_clipped(model, scaler, max_norm):
+    """The beginning of the step, as it should be: the norm."""
     scaler.unscale(model.parameters())
-    finite = math.isfinite(norm)
+    return clip_gradients(model.parameters(), max_norm).item()
+
+
+def updated(norm, finite, optimizer, scaler, scheduler):
+    """The rest of the step, as it should be."""
     if finite:
         optimizer.step()
         if scheduler is not None:
             scheduler.step()
     scaler.update(finite)
     return norm, not finite
+
+
+@misconception("amp.apply_gradients", pitfall=1, ask="To what norm are true gradients clipped, if scaled ones are clipped to 1?")
+def clipped_before_unscaling(model, optimizer, scaler, max_norm=1.0, scheduler=None):
+    """Scaled gradients are clipped and unscaled afterwards, so that nearly every step is smaller by the scale."""
+    norm = clip_gradients(model.parameters(), max_norm).item() / scaler.scale
+    scaler.unscale(model.parameters())
+    return updated(norm, math.isfinite(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.apply_gradients", ask="What divides the gradients by the scale?")
 def never_unscaled(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """Gradients are not unscaled at all; the norm is that of scaled ones."""
     norm = clip_gradients(model.parameters(), max_norm).item()
-    finite = math.isfinite(norm)
-    if finite:
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-    scaler.update(finite)
-    return norm, not finite
+    return updated(norm, math.isfinite(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.apply_gradients", pitfall=2, ask="What is a weight after one step of infinite size?")
 def steps_on_infinity(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """The update is done although the gradient is not finite."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
+    norm = unscaled_and_clipped(model, scaler, max_norm)
     optimizer.step()
     if scheduler is not None:
         scheduler.step()
@@ -925,71 +898,41 @@ def steps_on_infinity(model, optimizer, scaler, max_norm=1.0, scheduler=None):
 @misconception("amp.apply_gradients", pitfall=2, ask="Is NaN infinite?")
 def nan_is_not_infinite(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """Infinity is looked for and NaN is not, so that the update is done with NaN."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
-    finite = not math.isinf(norm)
-    if finite:
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-    scaler.update(finite)
-    return norm, not finite
+    norm = unscaled_and_clipped(model, scaler, max_norm)
+    return updated(norm, not math.isinf(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.apply_gradients", pitfall=4, ask="How many updates were there, if one of three was skipped?")
 def scheduler_counts_skipped_steps(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """The scheduler is stepped for skipped updates as well."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
-    finite = math.isfinite(norm)
-    if finite:
-        optimizer.step()
-    if scheduler is not None:
+    norm = unscaled_and_clipped(model, scaler, max_norm)
+    if scheduler is not None and not math.isfinite(norm):
         scheduler.step()
-    scaler.update(finite)
-    return norm, not finite
+    return updated(norm, math.isfinite(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.apply_gradients", pitfall=4, ask="Whose rate does the optimiser use, if the scheduler goes first?")
 def scheduler_before_the_optimiser(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """The scheduler is stepped before the optimiser, so that each update has the rate of the next one."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
-    finite = math.isfinite(norm)
-    if finite:
-        if scheduler is not None:
-            scheduler.step()
-        optimizer.step()
-    scaler.update(finite)
-    return norm, not finite
+    norm = unscaled_and_clipped(model, scaler, max_norm)
+    if scheduler is not None and math.isfinite(norm):
+        scheduler.step()
+    return updated(norm, math.isfinite(norm), optimizer, scaler, None)
 
 
 @misconception("amp.apply_gradients", pitfall=2, ask="How will the scale ever fit?")
 def scaler_hears_of_good_steps_alone(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """The scaler is not told of skipped updates, so that it never shrinks, and every step is skipped."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
+    norm = unscaled_and_clipped(model, scaler, max_norm)
     finite = math.isfinite(norm)
-    if finite:
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-        scaler.update(finite)
-    return norm, not finite
+    return updated(norm, finite, optimizer, scaler, scheduler) if finite else (norm, True)
 
 
 @misconception("amp.apply_gradients", ask="Which norm says that something is going wrong?")
 def norm_from_after_clipping(model, optimizer, scaler, max_norm=1.0, scheduler=None):
     """The norm that comes back is that of clipped gradients, which hardly ever changes."""
-    scaler.unscale(model.parameters())
-    norm = clip_gradients(model.parameters(), max_norm).item()
-    finite = math.isfinite(norm)
-    if finite:
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-    scaler.update(finite)
-    return min(norm, max_norm), not finite
+    norm = unscaled_and_clipped(model, scaler, max_norm)
+    return updated(min(norm, max_norm), math.isfinite(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.apply_gradients", ask="What does clipping do to the largest gradients?")
@@ -997,13 +940,7 @@ def clipping_is_forgotten(model, optimizer, scaler, max_norm=1.0, scheduler=None
     """Gradients are not clipped."""
     scaler.unscale(model.parameters())
     norm = torch.linalg.vector_norm(torch.cat([p.grad.flatten() for p in model.parameters() if p.grad is not None])).item()
-    finite = math.isfinite(norm)
-    if finite:
-        optimizer.step()
-        if scheduler is not None:
-            scheduler.step()
-    scaler.update(finite)
-    return norm, not finite
+    return updated(norm, math.isfinite(norm), optimizer, scaler, scheduler)
 
 
 @misconception("amp.training_step", pitfall=3, ask="What stands in .grad after the last step?")
@@ -1806,6 +1743,19 @@ def parts_with_rows(parts):
     return [part for part in parts if len(part[0])]
 
 
+def own_share(model, parts, collective, scaler, dtype):
+    """One's own gradients over the joint count, as they should be, and one's share of the loss."""
+    mine = parts_with_rows(parts)
+    total = joint_count(count_targets(mine), collective)
+    return accumulate_gradients(model, mine, total, scaler.scale, dtype)
+
+
+def together(share, model, optimizer, collective, scaler, max_norm, scheduler):
+    """The end of the step, as it should be, once gradients are summed."""
+    loss = joint_sum(share, collective)
+    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+
+
 @misconception("parallel.parallel_step", pitfall=1, ask="What does a token weigh on a rank with few of them?")
 def mean_of_the_ranks_means(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Each rank divides by its own targets, and the ranks' means are averaged."""
@@ -1815,22 +1765,18 @@ def mean_of_the_ranks_means(model, optimizer, parts, collective, scaler, dtype=t
     joint_count(total, collective)
     share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
     reduce_gradients(model.parameters(), collective)
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", pitfall=2, ask="By which factor does each rank clip?")
 def clipped_before_the_sum(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Each rank clips its own gradients before they are summed, each by another factor."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
-    if mine:
+    share = own_share(model, parts, collective, scaler, dtype)
+    if parts_with_rows(parts):
         clip_gradients(model.parameters(), max_norm * scaler.scale / collective.size)
     reduce_gradients(model.parameters(), collective)
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="How often does each gradient travel, with four parts?")
@@ -1848,17 +1794,14 @@ def summed_after_each_part(model, optimizer, parts, collective, scaler, dtype=to
         kept = now if kept is None else [a + b for a, b in zip(kept, now, strict=True)]
     for parameter, gradient in zip([p for p in model.parameters() if p.grad is not None], kept, strict=True):
         parameter.grad = gradient
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="Whose loss stands in the log of rank 1?")
 def loss_of_ones_own_share(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Each rank tells the loss of its own share."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
+    share = own_share(model, parts, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
     return Step(share, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
@@ -1867,35 +1810,26 @@ def loss_of_ones_own_share(model, optimizer, parts, collective, scaler, dtype=to
 def early_return_without_rows(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """A rank without rows returns early, and the others wait for it for ever."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    if not mine:
+    if not parts_with_rows(parts):
         return Step(0.0, 0.0, False)
-    total = joint_count(count_targets(mine), collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
+    share = own_share(model, parts, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="What stands in .grad after the last step?")
 def leftovers_are_summed_too(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Gradients of earlier steps are not cleared, and are summed over the ranks again."""
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
+    share = own_share(model, parts, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="What do the ranks have in common after one step?")
 def gradients_are_never_summed(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Every rank steps with the gradients of its own share, and the models drift apart."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
+    share = own_share(model, parts, collective, scaler, dtype)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
-    loss = joint_sum(share, collective)
-    return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
+    return together(share, model, optimizer, collective, scaler, max_norm, scheduler)

@@ -7,7 +7,7 @@ from gradescope_utils.autograder_utils.decorators import weight
 from autograder.checks import needs, parameter_table, part, refusal
 from autograder.golden import numbers
 from autograder.judges import fits_in_memory, matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.properties import all_of, at_most, same
 
 LATER = 60_000  # how far texts are moved on where only distances should count
 BFLOAT16 = 4 << 16  # four units in the last place of bfloat16, in those of float32
@@ -31,11 +31,6 @@ def falls(leaf, lengths):
         )
 
     return holds
-
-
-def at_most(leaf, count):
-    """A number that is no larger than this."""
-    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
 
 
 @part("rope.frequencies")

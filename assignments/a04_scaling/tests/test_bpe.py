@@ -12,7 +12,7 @@ from gradescope_utils.autograder_utils.decorators import weight
 
 from autograder.checks import limits, needs, part, refusal
 from autograder.judges import fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of
+from autograder.properties import all_of, at_most
 
 FABLE = """The miller had three sons, a mill, a donkey and a cat. When he died the sons shared what there was: the eldest took the mill,
 the second took the donkey, and the youngest took the cat. "What shall I do with a cat?" said the youngest. "I'll eat it, and then
@@ -110,11 +110,6 @@ def equal(first, second):
         )
 
     return holds
-
-
-def at_most(leaf, count):
-    """A number that is no larger than this."""
-    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
 
 
 @part("bpe.split_special")

@@ -11,7 +11,7 @@ from torch import nn
 
 from autograder.checks import needs, part
 from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.properties import all_of, at_most, same
 
 IGNORE = -100
 STEP = (
@@ -96,11 +96,6 @@ def values(module):
 def joined(module):
     """All parameters in one row."""
     return torch.cat([value.flatten() for value in values(module).values()])
-
-
-def at_most(leaf, count):
-    """A number that is no larger than this."""
-    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
 
 
 @part("parallel.my_rows")
