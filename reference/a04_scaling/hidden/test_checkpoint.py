@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 
+import numpy as np
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
@@ -19,6 +20,7 @@ from autograder.judges import matches_reference
 @matches_reference
 def test_another_run_goes_on(solution, draw):
     """SGD with momentum, dropout and a tied layer: saved, read and resumed it goes on as if nothing had happened."""
+    np.random.seed(draw.seed)  # a state that cannot be written is shown, and should be the same in each recording
 
     def build():
         model = nn.Sequential(nn.Linear(4, 4), nn.Dropout(0.5), nn.Linear(4, 4))
