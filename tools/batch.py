@@ -19,7 +19,6 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import asdict
 from pathlib import Path
 
-import autograder
 from autograder.assignment import Assignment
 from autograder.checks import Check
 from autograder.errors import BadInput, CourseError
@@ -33,6 +32,7 @@ from autograder.unpack import as_folder, home
 from autograder.workers import Server
 from tools.export import Handed, opened
 from tools.gradebook import Change, Entry, Gradebook
+from tools.grader_files import files_below, grader_files
 from tools.quiet import Quiet
 
 Graded = tuple[dict, float, str]  # report, seconds, why it was refused
@@ -147,9 +147,10 @@ def fingerprint(assignment: Assignment, checks: list[Check]) -> str:
     digest = hashlib.sha256(" ".join(c.id for c in checks).encode())
     for path in sorted({c.path for c in checks}):
         digest.update(path.read_bytes())
-    folders = [path.parent / "golden" for path in {c.path for c in checks}]
-    folders += [Path(autograder.__file__).parent, assignment.folder.parent / "given" / assignment.package]
-    for path in sorted({p for folder in folders for p in folder.glob("*.*")} | {assignment.folder / "assignment.toml"}):
+    folders = {path.parent / "golden" for path in {c.path for c in checks}}
+    folders.add(assignment.folder.parent / "given" / assignment.package)
+    files = {path for folder in folders for path in files_below(folder)} | {assignment.folder / "assignment.toml"}
+    for path in [*sorted(files), *grader_files()]:
         digest.update(path.name.encode() + path.read_bytes())
     return digest.hexdigest()[:24]
 

@@ -5,10 +5,9 @@ Made by an allow-list: the grader without its tests, the assignment's checks pub
 """
 
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-import autograder
 from autograder import gradescope
 from autograder.assignment import ASSIGNMENTS, ROOT, Assignment
 from autograder.collect import collect
@@ -17,21 +16,20 @@ from autograder.metadata import Metadata
 from autograder.policy import Settings
 from autograder.report import Report, empty_rows
 from autograder.upload import pack
+from tools.grader_files import course, files_below, grader_files
 from tools.stubs import stubs
 
 MAX_BYTES = 5_000_000
 IMAGE = Path(__file__).with_name("image")
-COURSE = Path(autograder.__file__).resolve().parents[1]  # where the grader itself lies; ROOT is that of the assignments
-_LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
 
 
 def build(assignment: Assignment) -> bytes:
     """The autograder zip. BadInput if it would be too large, or if a setting is none."""
     settings = Settings.of(assignment)
     files = dict(_scripts(assignment, settings))
-    files |= dict(_below(COURSE / "autograder", "autograder", leave_out="tests"))
-    files |= dict(_below(ASSIGNMENTS / "given", "assignments/given"))
-    files |= dict(_below(ROOT / "datasets", "datasets"))
+    files |= dict(_named(course() / "autograder", "autograder", grader_files()))
+    files |= dict(_named(ASSIGNMENTS / "given", "assignments/given"))
+    files |= dict(_named(ROOT / "datasets", "datasets"))
     files |= dict(_assignment(assignment))
     data = pack(files, executable=("setup.sh", "run_autograder"))
     if len(data) > MAX_BYTES:
@@ -59,9 +57,9 @@ def _scripts(assignment: Assignment, settings: Settings) -> Iterator[tuple[str, 
         for word, value in words.items():
             script = script.replace(word, value)
         yield name, script.encode()
-    project = tomllib.loads((COURSE / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    project = tomllib.loads((course() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     yield "requirements.txt", ("\n".join(project["dependencies"]) + "\n").encode()
-    yield "constraints.txt", (COURSE / "constraints.txt").read_bytes()
+    yield "constraints.txt", (course() / "constraints.txt").read_bytes()
     yield "fault.json", _fault(assignment, settings)
 
 
@@ -85,8 +83,7 @@ def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
             yield f"{name}/{path.relative_to(where)}", path.read_bytes()
 
 
-def _below(folder: Path, name: str, leave_out: str = "") -> Iterator[tuple[str, bytes]]:
-    for path in sorted(folder.rglob("*")):
-        parts = path.relative_to(folder).parts
-        if path.is_file() and not _LEFT_OUT & set(parts) and parts[0] != leave_out:
-            yield f"{name}/{'/'.join(parts)}", path.read_bytes()
+def _named(folder: Path, name: str, paths: Iterable[Path] | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of a folder, or those that are given, under the folder's name in the zip."""
+    for path in files_below(folder) if paths is None else paths:
+        yield f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes()

@@ -11,19 +11,17 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import autograder
 from autograder.assignment import ASSIGNMENTS, ROOT, Assignment, load
 from autograder.assignment import known as known_assignments
 from autograder.collect import read_checks
 from autograder.errors import BadInput
 from autograder.reset import RELEASE
 from autograder.update import MANIFEST, Changes, Manifest, update
+from tools.grader_files import course, grader_files
 from tools.scan import RUN, WORDS, Scanner, scan_tree
 from tools.stubs import stubs
 
-COURSE = Path(autograder.__file__).resolve().parents[1]  # where the grader itself lies; ROOT is that of the assignments
 _EXECUTABLE = {"autograder/setup.sh"}
-_GRADER = ("*.py", "setup.sh", "collect.ini", "schema/*.json", "templates/*")
 _CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy"}
 _NOT_FOR_STUDENTS = {"sources", "sources.py", "tests", "__pycache__"}  # of datasets/: grammars and oracles
 _TABLES = ("project", "tool.setuptools.packages.find", "tool.pytest.ini_options", "tool.ruff", "tool.ruff.lint")
@@ -76,17 +74,16 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
             if is_yours:
                 yours.add(name)
     files |= {f"assignments/{name}": data for name, data in _tree(ASSIGNMENTS, sorted(ASSIGNMENTS.glob("given/**/*.py")))}
-    grader = COURSE / "autograder"
-    files |= {f"autograder/{name}": data for name, data in _tree(grader, (p for g in _GRADER for p in sorted(grader.glob(g))))}
+    files |= {f"autograder/{name}": data for name, data in _tree(course() / "autograder", grader_files())}
     files |= {f"datasets/{name}": data for name, data in _corpora(ROOT / "datasets")}
-    files["Makefile"] = student_makefile((COURSE / "Makefile").read_text(encoding="utf-8")).encode()
-    files["pyproject.toml"] = student_project((COURSE / "pyproject.toml").read_text(encoding="utf-8")).encode()
+    files["Makefile"] = student_makefile((course() / "Makefile").read_text(encoding="utf-8")).encode()
+    files["pyproject.toml"] = student_project((course() / "pyproject.toml").read_text(encoding="utf-8")).encode()
     files["README.md"] = _readme(assignments).encode()
-    ignored = (COURSE / ".gitignore").read_text(encoding="utf-8").splitlines()
+    ignored = (course() / ".gitignore").read_text(encoding="utf-8").splitlines()
     files[".gitignore"] = "".join(f"{line}\n" for line in ignored if line not in ("*.ipynb", "/release/")).encode()
     for name in ("constraints.txt", ".gitattributes", "docs/report.svg", "LICENSE"):
-        if (COURSE / name).is_file():
-            files[name] = (COURSE / name).read_bytes()
+        if (course() / name).is_file():
+            files[name] = (course() / name).read_bytes()
     return files, yours
 
 
@@ -153,7 +150,7 @@ def student_project(text: str) -> str:
 
 def _readme(assignments: list[Assignment]) -> str:
     rows = [f"| `{a.id}` | [{a.title}](assignments/{a.package}/README.md) | {a.points:g} |" for a in assignments]
-    text = (COURSE / "tools" / "release_readme.md").read_text(encoding="utf-8")
+    text = (course() / "tools" / "release_readme.md").read_text(encoding="utf-8")
     first = assignments[0]
     words = {"@ASSIGNMENTS@": "\n".join(rows), "@A@": first.id, "@PACKAGE@": first.package, "@FILE@": first.deliverables[0]}
     for word, value in words.items():
