@@ -44,6 +44,7 @@ def grade(
     from autograder import assignment as assignments
     from autograder.errors import BadInput, CourseError
     from autograder.files import save
+    from autograder.report.as_json import as_json
 
     status = 0
     try:
@@ -60,11 +61,11 @@ def grade(
             one = assignments.load(name)
             report = _grade_one(one, source, only, device, force_hidden, long)
             if json_file:
-                save(json_file, json.dumps(report.as_json(), indent=1, ensure_ascii=False) + "\n")
+                save(json_file, json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
             if html_file:
-                from autograder.html import page
+                from autograder.report.html import page
 
-                save(html_file, page(report.as_json()))
+                save(html_file, page(as_json(report)))
             _show(report, verbose)
             status = max(status, report.exit_status)
     except CourseError as error:
@@ -77,7 +78,7 @@ def grade(
 
 
 def _grade_one(assignment, source, only, device, force_hidden, long):
-    from autograder.workers import Server
+    from autograder.sandbox.server_handle import Server
 
     with Server(assignment.preload) as server:  # it imports torch while we read the checks
         return _report(server, assignment, source, only, device, force_hidden, long)
@@ -88,7 +89,7 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
     from autograder.errors import BadInput
     from autograder.grading import has_device
     from autograder.session import checks_of, grade_folder
-    from autograder.unpack import as_folder
+    from autograder.submission.archive import as_folder
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
@@ -100,7 +101,7 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
 def _show(report, verbose: bool = False) -> None:
     from rich.console import Console
 
-    from autograder.terminal import show
+    from autograder.report.terminal import show
 
     show(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
 
@@ -115,7 +116,7 @@ def submission(
     from autograder import assignment as assignments
     from autograder.errors import CourseError
     from autograder.files import save
-    from autograder.upload import build
+    from autograder.submission.submit import build
 
     try:
         one = assignments.load(assignment)
@@ -138,7 +139,7 @@ def reset(
     """Put the stub of a file back; what stood there is kept beside it."""
     from autograder import assignment as assignments
     from autograder.errors import CourseError
-    from autograder.reset import reset as put_back
+    from autograder.submission.reset import reset as put_back
 
     try:
         kept = put_back(assignments.load(assignment), file)
@@ -153,7 +154,7 @@ def update(newer: Annotated[Path, typer.Argument(help="Folder of the newer relea
     """Make this release the newer one; files that you have changed stay, and nothing of yours is lost."""
     from autograder.assignment import ROOT
     from autograder.errors import CourseError
-    from autograder.update import update as bring
+    from autograder.submission.update import update as bring
 
     try:
         changes = bring(newer, ROOT)
@@ -174,7 +175,7 @@ def watch(
 
     from autograder import assignment as assignments
     from autograder.errors import CourseError
-    from autograder.workers import Server
+    from autograder.sandbox.server_handle import Server
 
     try:
         one = assignments.load(assignment)

@@ -16,18 +16,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import NoneType
 
-from autograder.checks import Check
-from autograder.diagnosis import Hint, explain_outcome, recognise
+from autograder.check.check import Check
 from autograder.errors import GraderFault
-from autograder.golden import DEVICE_FACTOR, Golden, load
-from autograder.observation import Alien, Array
-from autograder.overlay import delegate
-from autograder.plain import plain
-from autograder.report import Report, Row, empty_rows, environment
+from autograder.judge.task import Task
+from autograder.observation.golden import Golden
+from autograder.observation.golden_files import load
+from autograder.observation.leaf import Alien, Array
+from autograder.observation.tolerance import DEVICE_FACTOR
+from autograder.report.explanation import explain_outcome
+from autograder.report.hints import Hint, recognise
+from autograder.report.report import Report, Row, empty_rows, environment
 from autograder.running import Run
-from autograder.submission import Tree
-from autograder.training import Task
-from autograder.workers import Interrupted, Outcome, ServerLost
+from autograder.sandbox.outcome import Interrupted, Outcome, ServerLost
+from autograder.source.delegate import delegate
+from autograder.submission.working_copy import Tree
+from autograder.text import plain
 
 
 @dataclass
@@ -92,8 +95,8 @@ class Grader:
             reason, text = explain_outcome(outcome, int(check.limits.get("memory_mb", self.run.assignment.memory_mb)))
             known = self._recognise(check, outcome, golden) if reason == "raised" else []
             return Judgement(0.0, reason, text, known, outcome=outcome)
-        departure = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
-        if departure is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
+        mismatch = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
+        if mismatch is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
             return Judgement(
                 0.0,
                 "input",
@@ -102,9 +105,9 @@ class Grader:
                 self._recognise(check, outcome, golden),
                 outcome=outcome,
             )
-        if departure is not None:
+        if mismatch is not None:
             return Judgement(
-                0.0, departure.reason, judge.explain(departure), self._recognise(check, outcome, golden), outcome=outcome
+                0.0, mismatch.reason, judge.explain(mismatch), self._recognise(check, outcome, golden), outcome=outcome
             )
         if judge.mode == "pace":
             share, slow = judge.score(ratio), judge.judge_ratio(ratio)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from autograder.collect import is_check_file, read_checks
+from autograder.check import collecting
+from autograder.check.collecting import ITEM, CheckItem
 from autograder.errors import BadInput
 
 
@@ -17,23 +18,12 @@ class NotRight(Exception):
     """A check that does not pass; its text is all that there is to show."""
 
 
-class CheckFile(pytest.File):
-    """A file of checks, in the order in which they are written."""
+class RunnableCheck(CheckItem):
+    """A check that pytest runs as `make grade` does."""
 
-    def collect(self):
-        for check in read_checks(self.path):
-            if not check.on_request or self.config.option.long:
-                yield CheckItem.from_parent(self, name=check.name, check=check)
-
-
-class CheckItem(pytest.Item):
-    """One check as pytest sees it."""
-
-    def __init__(self, *, check, **kwargs):
+    def __init__(self, **kwargs):
         super().__init__(**kwargs)
-        self.check = check
-        self.extra_keyword_matches.update({check.part, *check.tags})
-        if check.on_request:
+        if self.check.on_request:
             self.add_marker(pytest.mark.timeout(0))  # the worker's own limit is the one that fits
 
     def runtest(self) -> None:
@@ -67,11 +57,11 @@ class _Bench:
     def __init__(self, folder: Path):
         from autograder import assignment
         from autograder.grading import Grader
-        from autograder.jail import lease
         from autograder.running import Run
+        from autograder.sandbox.jail import lease
+        from autograder.sandbox.server_handle import Server
         from autograder.session import scratch_space
-        from autograder.submission import working_copy
-        from autograder.workers import Server
+        from autograder.submission.working_copy import working_copy
 
         self.assignment = assignment.read(folder)
         self._open = ExitStack()
@@ -89,10 +79,10 @@ class _Bench:
 
         import torch
 
-        from autograder.draw import Draw
-        from autograder.observation import pack, unpack
-        from autograder.worker import Solution
-        from autograder.workers import Outcome
+        from autograder.check.draw import Draw
+        from autograder.observation.serialization import pack, unpack
+        from autograder.sandbox.outcome import Outcome
+        from autograder.sandbox.worker import Solution
 
         sys.path.insert(0, str(self.assignment.folder.parent))
         try:
@@ -108,8 +98,12 @@ class _Bench:
         self._open.close()
 
 
-def pytest_addoption(parser) -> None:
-    parser.addoption("--long", action="store_true", help="also the checks of the course that take minutes and carry no points")
+def pytest_addoption(parser, pluginmanager) -> None:
+    pluginmanager.register(collecting)
+
+
+def pytest_configure(config) -> None:
+    config.stash[ITEM] = RunnableCheck
 
 
 _benches = pytest.StashKey[dict]()
@@ -123,11 +117,6 @@ def _bench(config, check) -> _Bench:
     if folder not in benches:
         benches[folder] = _Bench(folder)
     return benches[folder]
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makemodule(module_path: Path, parent):
-    return CheckFile.from_parent(parent, path=module_path) if is_check_file(module_path) else None
 
 
 def pytest_unconfigure(config) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
-from autograder.observation import Array
+from autograder.observation.leaf import Array
 from autograder.running import Run
-from autograder.submission import Tree
+from autograder.submission.working_copy import Tree
 
 WORTH_IT = 20  # checks; below that, compiling where it is needed takes no longer
 _UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # PEP 552: nobody compares it with the source

@@ -14,12 +14,14 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.checks import Check, compiled
-from autograder.jail import Jail, library_folders
-from autograder.observation import MalformedObservation
-from autograder.submission import Tree
-from autograder.training import Task
-from autograder.workers import Interrupted, Outcome, Server, Step, Worker
+from autograder.check.check import Check, compiled
+from autograder.judge.task import Task
+from autograder.observation.serialization import MalformedObservation
+from autograder.sandbox.jail import Jail, library_folders
+from autograder.sandbox.outcome import Interrupted, Outcome, Step
+from autograder.sandbox.server_handle import Server
+from autograder.sandbox.worker_handle import Worker, observe
+from autograder.submission.working_copy import Tree
 
 UNTIMED, WATCHED = 2, 2  # steps of a timed check: set-up and warm-up; those that are watched for forbidden calls
 _UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would behave in these alone
@@ -50,7 +52,7 @@ class Run:
         with self._private_folder() as folder:
             request = self._request(check, tree, folder)
             if check.judge.mode == "observe":
-                return self._in_time(self.server.observe(request, self._seconds(check)))
+                return self._in_time(observe(self.server, request, self._seconds(check)))
             with Worker(self.server, request) as worker:
                 worker.start_clock()
                 return self._in_time(self._drive([worker], self._seconds(check), rounds=_rounds(check)))
@@ -62,13 +64,13 @@ class Run:
         """
         with self._private_folder() as folder:
             request = self._request(check, tree, folder)
-            trained = self._in_time(self.server.observe(request, self._seconds(check), [zlib.compress(task.text)]))
+            trained = self._in_time(observe(self.server, request, self._seconds(check), [zlib.compress(task.text)]))
         if trained.kind != "observed":
             return trained
         with self._private_folder() as folder:
             request = self._request(check, tree, folder) | {"mode": "predict", "name": check.judge.predict.__name__}
             prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
-            predicted = self._in_time(self.server.observe(request, self._seconds(check), [prefixes, trained.frame]))
+            predicted = self._in_time(observe(self.server, request, self._seconds(check), [prefixes, trained.frame]))
         if predicted.kind == "observed":
             predicted.seen = {"history": trained.seen.get("history"), "log_probs": predicted.seen.get("log_probs")}
         return replace(predicted, output=trained.output + predicted.output)
@@ -78,7 +80,7 @@ class Run:
         with self._private_folder() as folder:
             request = {"mode": "compile", "folder": str(tree.folder), "scratch": folder, "seconds": self.assignment.seconds}
             jail = self._jail(tree, self.assignment.memory_mb)
-            return self.server.observe(request | {"jail": jail}, self.assignment.seconds)
+            return observe(self.server, request | {"jail": jail}, self.assignment.seconds)
 
     def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
         """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""

@@ -11,10 +11,10 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.checks import Check
-from autograder.jail import here, lease
-from autograder.report import Report, Row
-from autograder.workers import Server
+from autograder.check.check import Check
+from autograder.report.report import Report, Row
+from autograder.sandbox.jail import here, lease
+from autograder.sandbox.server_handle import Server
 
 
 def grade_folder(
@@ -37,7 +37,7 @@ def grade_folder(
     from autograder.grading import grade
     from autograder.precompile import WORTH_IT, precompile
     from autograder.running import Run
-    from autograder.submission import working_copy
+    from autograder.submission.working_copy import working_copy
 
     with scratch_space() as scratch, lease() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
@@ -63,7 +63,7 @@ def checks_of(assignment: Assignment, only: str | None = None, force_hidden: boo
 
     long: also those that run on request. BadInput if something that they need, such as a text, is not there.
     """
-    from autograder.collect import collect
+    from autograder.check.collecting import collect
 
     hidden = assignment.hidden.exists() and (force_hidden or here().hides(assignment.hidden))
     checks = collect(assignment, only, hidden, long)

@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="a01, or nothing for all", show_defaul
 def stubs() -> None:
     """Write the students' stubs from the reference."""
     from autograder.assignment import ROOT
-    from tools.stubs import write_stubs
+    from tools.author.stubs import write_stubs
 
     for path in write_stubs(ROOT):
         typer.echo(f"wrote {path.relative_to(ROOT)}")
@@ -30,7 +30,7 @@ def stubs() -> None:
 def golden(assignment: Name = "") -> None:
     """Record golden observations, tolerances and sketches from the reference."""
     from autograder.assignment import ROOT
-    from tools.golden import golden as record
+    from tools.author.golden import golden as record
 
     for one in _assignments(assignment):
         started = time.monotonic()
@@ -53,8 +53,8 @@ def verify(
     """Measure the grader: reference and alternates 100, stubs 0, misconceptions and mutants rejected and named."""
     import json
 
-    from tools.verify import page
-    from tools.verify import verify as measure
+    from tools.author.verify import page
+    from tools.author.verify import verify as measure
 
     results = {}
     for one in _assignments(assignment):
@@ -71,7 +71,7 @@ def release(
     only: Annotated[list[str] | None, typer.Option(help="An assignment that is out; repeat it. Without: all.")] = None,
 ) -> None:
     """Build what students clone, and scan it: no solution, no hidden check, nothing off the list."""
-    from tools.release import release as build
+    from tools.release.release import release as build
 
     started = time.monotonic()
     done = build(to, tuple(only or ()))
@@ -88,7 +88,7 @@ def scan(
 ) -> None:
     """Look for solutions, hidden checks, outputs and compiled files in what is to be published."""
     from autograder.assignment import ROOT
-    from tools.scan import Scanner, read_files, scan_tree
+    from tools.release.scan import Scanner, read_files, scan_tree
 
     scanner = Scanner(ROOT, hidden)
     found = scan_tree(scanner, path) if path.is_dir() else scanner.scan(read_files(path))
@@ -109,7 +109,7 @@ def gradescope(
 
     from autograder.assignment import load
     from autograder.files import save
-    from tools.gradescope import build, warnings
+    from tools.gradescope.package import build, warnings
 
     one = load(assignment)
     save(to, build(one))
@@ -134,7 +134,7 @@ def dry_run(
 
 
 def _dry_run(archive: Path, submission: Path, results: Path, metadata: Path | None) -> None:
-    from tools.dry_run import dry_run, summary
+    from tools.gradescope.dry_run import dry_run, summary
 
     done = dry_run(archive, submission, results, metadata)
     typer.echo(summary(done))
@@ -153,9 +153,9 @@ def batch(
 ) -> None:
     """Grade a class: CSV, JSON lines, a page for each submission and one for the class."""
     from autograder.assignment import load
-    from tools.batch import batch as grade_class
-    from tools.batch import write_tables
-    from tools.progress import bar
+    from tools.batch.batch import batch as grade_class
+    from tools.batch.batch import write_tables
+    from tools.batch.progress import bar
 
     try:
         with bar(f"grading {assignment}") as progress:
@@ -176,7 +176,7 @@ def batch(
 @app.command()
 def bench(name: Annotated[str, typer.Argument(help="One benchmark, or nothing for all", show_default=False)] = "") -> None:
     """Time the grader as ratios to `import torch` in the same run."""
-    from tools.bench import run
+    from tools.bench.bench import run
 
     run(name)
 

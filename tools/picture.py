@@ -4,12 +4,12 @@ import re
 from pathlib import Path
 
 from autograder.assignment import ROOT, load
-from autograder.collect import collect
+from autograder.check.collecting import collect
 from autograder.grading import grade
-from autograder.overlay import replace
-from autograder.terminal import show
-from tools.golden import workshop
-from tools.stubs import stubs
+from autograder.report.terminal import show
+from tools.author.reference_runs import workshop
+from tools.author.replace_definition import replace
+from tools.author.stubs import stubs
 
 MISTAKES = ("mask_after_softmax", "eps_outside_the_root")
 

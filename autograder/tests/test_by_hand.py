@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder.by_hand import answers_by_hand
+from autograder.judge.by_hand import answers_by_hand
 
 
 @pytest.mark.parametrize(

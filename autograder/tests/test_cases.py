@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.cases import Case, alternate, load_cases, misconception
+from tools.author.cases import Case, alternate, load_cases, misconception
 
 FILE = '''"""Wrong versions."""
 
@@ -13,9 +13,9 @@ import math
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-import autograder.cases
+import tools.author.cases
 from a01_transformer.attention import causal_mask
-from autograder.cases import alternate, misconception
+from tools.author.cases import alternate, misconception
 
 from .layers import gelu
 

@@ -2,8 +2,8 @@
 
 import torch
 
-from autograder.draw import Draw, stream_digest
-from autograder.draw_digest import STREAM
+from autograder.check.draw import Draw, stream_digest
+from autograder.check.draw_digest import STREAM
 
 
 def test_the_streams_are_the_recorded_ones():

@@ -12,19 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autograder
-from autograder import gradescope, metadata
 from autograder.assignment import Assignment
-from autograder.checks import Check, ranks
+from autograder.check.check import Check
+from autograder.check.decorators import ranks
 from autograder.errors import BadInput
-from autograder.gradescope import not_graded, results
+from autograder.gradescope import metadata
+from autograder.gradescope import results as gradescope
+from autograder.gradescope.metadata import Metadata, Previous, understand
+from autograder.gradescope.policy import Late, Rate, Settings
+from autograder.gradescope.results import not_graded, results
 from autograder.grading import _ranked
-from autograder.judges import matches_reference
-from autograder.metadata import Metadata, Previous, understand
-from autograder.observation import pack, unpack
-from autograder.policy import Late, Rate, Settings
-from autograder.workers import Outcome
+from autograder.judge.judge import matches_reference
+from autograder.observation.serialization import pack, unpack
+from autograder.sandbox.outcome import Outcome
 
-SCHEMA = json.loads((Path(autograder.__file__).parent / "schema" / "results.schema.json").read_text())
+SCHEMA = json.loads((Path(autograder.__file__).parent / "gradescope" / "schema" / "results.schema.json").read_text())
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
 
 

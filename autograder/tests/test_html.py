@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autograder.html import page
+from autograder.report.html import page
 from autograder.tests import browser
 
 EVIL = (

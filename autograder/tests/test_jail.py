@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder import jail, landlock, seccomp
+from autograder.sandbox import jail, landlock, seccomp
 
 ROOT_ON_LINUX = pytest.mark.skipif(jail.here().level < 3, reason=f"needs level 3: {'; '.join(jail.here().notes)}")
 LINUX = pytest.mark.skipif(jail.here().level < 2, reason="needs Linux")
@@ -73,7 +73,7 @@ def confined(code: str, level: int, uid: int | None, scratch: Path) -> dict:
     script = f"""
         import json, os, sys
         import ctypes, socket, threading
-        from autograder import limits
+        from autograder.sandbox import limits
         limits.confine({level}, {uid}, 256, 20, {str(scratch)!r}, [sys.prefix], 0)
         def can(f):
             try:

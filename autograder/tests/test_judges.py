@@ -6,10 +6,16 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from autograder.golden import Expected, Golden, Sketch, is_float, same_sketch, sketch, tolerance
-from autograder.judges import KeepsPace, fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.observation import pack, unpack
-from autograder.properties import at_most, frequencies, gaussian, kept_share, same
+from autograder.judge.judge import matches_reference
+from autograder.judge.memory import fits_in_memory
+from autograder.judge.pace import KeepsPace, keeps_pace
+from autograder.judge.properties import at_most, frequencies, gaussian, kept_share, same
+from autograder.judge.property import satisfies
+from autograder.observation.fingerprint import same_sketch, sketch
+from autograder.observation.golden import Expected, Golden, Sketch
+from autograder.observation.leaf import is_float
+from autograder.observation.serialization import pack, unpack
+from autograder.observation.tolerance import tolerance
 
 
 def golden_of(**values) -> Golden:
@@ -70,12 +76,12 @@ def test_a_missing_gradient_has_its_own_words():
     assert "no gradient reaches weight" in judge(golden, grad={"weight": None}).text
 
 
-def test_the_region_of_a_departure_is_named():
+def test_the_region_of_a_mismatch_is_named():
     right = torch.zeros(2, 3, 5, 8)
     wrong = right.clone()
     wrong[:, :, 3:] = 1.0
     text = judge(golden_of(out=right + 1), out=wrong + 1).text
-    assert text.startswith("out[0, 0, 3, 0] is the first value that departs: got 2, expected 1")
+    assert text.startswith("out[0, 0, 3, 0] is the first value that differs: got 2, expected 1")
     assert "96 of 240 values are off, all at 3 and 4 of axis 2 (of 5)" in text
 
 
@@ -83,7 +89,7 @@ def test_integers_and_words_are_exact():
     golden = golden_of(n=3, word="ValueError", flag=True, index=torch.tensor([1, 2]))
     assert judge(golden, n=3, word="ValueError", flag=True, index=torch.tensor([1, 2])) is None
     assert (
-        "n is the first value that departs: got 4, expected 3"
+        "n is the first value that differs: got 4, expected 3"
         in judge(golden, n=4, word="ValueError", flag=True, index=torch.tensor([1, 2])).text
     )
     assert judge(golden, n=3, word="ValueError", flag=1, index=torch.tensor([1, 2])).reason == "type"

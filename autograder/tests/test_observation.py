@@ -9,7 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.observation import Alien, Array, MalformedObservation, pack, unpack
+from autograder.observation.leaf import Alien, Array
+from autograder.observation.serialization import MalformedObservation, pack, unpack
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20)
 trees = st.dictionaries(

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.cases import Case, load_cases
-from autograder.overlay import delegate, replace
+from autograder.source.delegate import delegate
+from tools.author.cases import Case, load_cases
+from tools.author.replace_definition import replace
 
 MODULE = '''#!/usr/bin/env python3
 # über a line before the docstring

@@ -10,8 +10,8 @@ import pytest
 
 from autograder.assignment import read
 from autograder.errors import BadInput
-from autograder.reset import reset
-from autograder.update import MANIFEST, Manifest, update
+from autograder.submission.reset import reset
+from autograder.submission.update import MANIFEST, Manifest, update
 
 TOML = 'title = "X"\ndeliverables = ["m.py", "by_hand.toml"]\nforbidden = []\nparts = []\n[limits]\nseconds = 1\nmemory_mb = 1\n'
 PACKAGE = "assignments/a01_x"

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from autograder import unpack as module
 from autograder.errors import BadInput
-from autograder.unpack import as_folder, home, unpack
+from autograder.submission import archive as module
+from autograder.submission.archive import as_folder, home, unpack
 
 
 def make_zip(

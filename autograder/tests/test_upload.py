@@ -10,7 +10,7 @@ import pytest
 from autograder import assignment
 from autograder.errors import BadInput
 from autograder.files import save
-from autograder.upload import build
+from autograder.submission.submit import build
 
 TOML = """
 title = "Toy"

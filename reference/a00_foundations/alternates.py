@@ -16,7 +16,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 from .device import device_counts
 from .layers import kaiming_normal_, truncated_normal_

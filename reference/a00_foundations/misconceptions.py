@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 from .device import KINDS, device_counts
 from .layers import Linear, kaiming_normal_, truncated_normal_

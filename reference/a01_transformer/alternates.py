@@ -8,7 +8,7 @@ import math
 import torch
 from torch import nn
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 from .attention import causal_mask, scaled_dot_product_attention
 from .layers import gelu, gelu_tanh

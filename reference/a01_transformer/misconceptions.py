@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 from .attention import MultiHeadAttention, causal_mask, scaled_dot_product_attention
 from .block import Block

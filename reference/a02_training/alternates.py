@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 from .data import IGNORE
 from .loss import next_token_loss

@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 from .data import IGNORE
 from .loss import next_token_loss

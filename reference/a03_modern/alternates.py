@@ -13,7 +13,7 @@ from given.a02_training.sample import next_token_probabilities
 from given.a02_training.train import evaluating
 from torch import nn
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 from .ablation import Summary, steps_to
 from .attention import GroupedQueryAttention, grouped_attention, window_mask

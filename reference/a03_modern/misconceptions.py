@@ -14,7 +14,7 @@ from given.a02_training.sample import Sampling, next_token_probabilities
 from given.a02_training.train import evaluating, train
 from torch import nn
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 from .ablation import Run, Summary, _deviation, ablation_rows, steps_to
 from .attention import GroupedQueryAttention, grouped_attention, window_mask

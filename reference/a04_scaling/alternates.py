@@ -21,7 +21,7 @@ import torch
 from given.a02_training.data import IGNORE
 from torch import nn
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 from .accumulate import accumulate_gradients, count_targets, summed_loss
 from .amp import Step, apply_gradients

@@ -22,7 +22,7 @@ from given.a02_training.optim import clip_gradients
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 from .accumulate import accumulate_gradients, count_targets, summed_loss
 from .amp import Step, apply_gradients

@@ -13,14 +13,15 @@ from rich.console import Console
 
 from autograder.assignment import load
 from autograder.errors import BadInput
-from autograder.gradescope import results
-from autograder.html import page
-from autograder.metadata import Metadata
-from autograder.policy import Settings
+from autograder.gradescope.metadata import Metadata
+from autograder.gradescope.policy import Settings
+from autograder.gradescope.results import results
+from autograder.report.as_json import as_json
+from autograder.report.html import page
+from autograder.report.terminal import show
+from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.terminal import show
-from autograder.unpack import as_folder
-from autograder.workers import Server
+from autograder.submission.archive import as_folder
 
 
 def main() -> None:
@@ -37,7 +38,7 @@ def main() -> None:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()
             show(report, Console(file=text, width=100, no_color=True), verbose=True)
-            data = report.as_json()
+            data = as_json(report)
             return {
                 "seconds": seconds,
                 "report": data,

@@ -135,9 +135,9 @@ def test_the_stubs_get_nothing(assignment, tmp_path):
 @pytest.mark.slow
 @pytest.mark.parametrize(("name", "mistake"), [(name, mistake) for name, facts in COURSE.items() for mistake in facts.mistakes])
 def test_five_mistakes_are_named(tmp_path, name, mistake):
-    from autograder.cases import load_cases
-    from autograder.overlay import replace
-    from autograder.submission import working_copy
+    from autograder.submission.working_copy import working_copy
+    from tools.author.cases import load_cases
+    from tools.author.replace_definition import replace
 
     assignment = load(name)
     case = next(c for c in load_cases(reference(assignment) / "misconceptions.py") if c.name == mistake)
@@ -168,7 +168,7 @@ def test_a_missing_file_costs_its_own_points(assignment, tmp_path):
 
 @every_assignment
 def test_points_of_the_parts_are_the_weights_of_their_public_checks(assignment):
-    from autograder.collect import collect
+    from autograder.check.collecting import collect
 
     assert assignment.points == 100
     weights = {}

@@ -18,7 +18,7 @@ import jsonschema
 import pytest
 
 import autograder
-from autograder import jail
+from autograder.sandbox import jail
 from tools.tests.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
 
 pytestmark = [
@@ -26,15 +26,15 @@ pytestmark = [
     pytest.mark.timeout(600),
     pytest.mark.skipif(jail.here().level < 3, reason=f"needs isolation level 3: {'; '.join(jail.here().notes)}"),
 ]
-SCHEMAS = Path(autograder.__file__).parent / "schema"
+SCHEMAS = {p.name.partition(".")[0]: p for p in Path(autograder.__file__).parent.glob("*/schema/*.json")}
 CANARY = "CANARY-5f1d20c8"
 SECONDS = 3  # of one check
 HIDDEN = f'''"""A check that students never see."""
 
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part
-from autograder.judges import matches_reference
+from autograder.check import part
+from autograder.check import matches_reference
 
 CANARY = "{CANARY}"
 
@@ -124,7 +124,7 @@ def test_attack(outcomes, row, capsys):
     assert score <= alone + 1e-9, found["terminal"]
     if "report" in found:
         for schema, value in (("report", found["report"]), ("results", found["results"])):
-            jsonschema.validate(value, json.loads((SCHEMAS / f"{schema}.schema.json").read_text()))
+            jsonschema.validate(value, json.loads(SCHEMAS[schema].read_text()))
         assert found["report"]["manifest"] == honest["manifest"] == [c["id"] for c in found["report"]["checks"]]
         assert len(found["results"]["tests"]) == len(honest["manifest"])
         assert not [c for c in found["report"]["checks"] if c["status"] == "grader_fault"]
@@ -144,7 +144,7 @@ def test_without_root_the_level_is_2_and_the_grade_the_same(course, landlock):
         Path(folder).chmod(0o777)
         (Path(folder) / "in").mkdir()
         (Path(folder) / "in" / "sums.py").write_text(source(HONEST))
-        without = "import autograder.landlock as l; l.version = lambda: 0; import autograder.jail as j; j.landlock.version = l.version\n"
+        without = "import autograder.sandbox.landlock as l; l.version = lambda: 0; import autograder.sandbox.jail as j; j.landlock.version = l.version\n"
         code = ("" if landlock else without) + "import sys; from autograder.cli import app; app(sys.argv[1:])"
         options = ["grade", "a90", "--from", f"{folder}/in", "--json", f"{folder}/report.json"]
         done = subprocess.run(

@@ -18,8 +18,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.errors import GraderFault
-from tools.batch import file_name, safe_cell
-from tools.export import METADATA
+from tools.batch.batch import file_name, safe_cell
+from tools.batch.export import METADATA
 from tools.tests.attacks import HONEST, source
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
@@ -198,8 +198,8 @@ def test_what_cannot_be_graded_costs_no_one_else_and_is_tried_again(toy, tmp_pat
 @pytest.mark.slow
 def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(toy, tmp_path, monkeypatch):
     from autograder.assignment import load
-    from autograder.collect import collect
-    from tools import batch
+    from autograder.check.collecting import collect
+    from tools.batch import batch
 
     assignment = load("a01")
     checks = collect(assignment)

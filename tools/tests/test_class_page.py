@@ -6,8 +6,8 @@ import pytest
 
 from autograder.tests import browser
 from autograder.tests.test_html import EVIL, MIXED, Outline, check, report
-from tools.class_page import bars, page
-from tools.gradebook import Change, Entry, Gradebook, Pair, Student
+from tools.batch.class_page import bars, page
+from tools.batch.gradebook import Change, Entry, Gradebook, Pair, Student
 
 
 def book(evil: str = "") -> Gradebook:

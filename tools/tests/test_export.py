@@ -6,8 +6,8 @@ import pytest
 import yaml
 
 from autograder.errors import BadInput
-from tools.export import METADATA, opened
-from tools.gradebook import Student
+from tools.batch.export import METADATA, opened
+from tools.batch.gradebook import Student
 
 RUBY = """
 submission_7:

@@ -21,7 +21,7 @@ def files_of_the_grader(folder: Path = GRADER) -> set[str]:
 
 
 def test_the_release_holds_every_file_of_the_grader():
-    from tools.release import contents
+    from tools.release.release import contents
 
     files, _ = contents([load("a01")])
     shipped = {name.removeprefix("autograder/") for name in files if name.startswith("autograder/")}
@@ -32,7 +32,7 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
     import io
     import zipfile
 
-    from tools.gradescope import build
+    from tools.gradescope.package import build
 
     with zipfile.ZipFile(io.BytesIO(build(load("a01")))) as archive:
         names = archive.namelist()
@@ -42,7 +42,7 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
 
 def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, monkeypatch):
     from autograder.session import checks_of
-    from tools.batch import fingerprint
+    from tools.batch.batch import fingerprint
 
     grader, assignment = tmp_path / "autograder", load("a01")
     checks = checks_of(assignment)[:1]
@@ -60,7 +60,7 @@ def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, m
     assert fingerprint(assignment, checks) == before  # the control: nothing but the change above told them apart
 
 
-NAMED = re.compile(r"(?<![\w./@])(?:autograder|tools)(?:\.[a-z_]\w*)+")
+NAMED = re.compile(r"(?:(?<![\w./@])|(?<=\\n))(?:autograder|tools)(?:\.[a-z_]\w*)+")  # the second: behind a "\\n" in a string
 TEXTS = ["*.py", "*.toml", "*.ini", "*.sh", "run_autograder", "Makefile"]
 
 

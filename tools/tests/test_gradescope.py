@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 from autograder.assignment import REFERENCE, ROOT
-from autograder.report import manifest_hash
-from tools.dry_run import METADATA, DryRun, dry_run, summary
+from autograder.report.as_json import manifest_hash
+from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
 
 TABLE = """
 [gradescope]
@@ -36,8 +36,8 @@ HIDDEN = '''"""A check that never ships."""
 
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part
-from autograder.judges import matches_reference
+from autograder.check import needs, part
+from autograder.check import matches_reference
 
 
 @part("sums.mean")
@@ -73,7 +73,7 @@ def pack_toy(toy, root: Path, minutes: float, seconds: int) -> Packed:
     text = (folder / "assignment.toml").read_text().replace("seconds = 5", f"seconds = {seconds}")
     (folder / "assignment.toml").write_text(text + TABLE.format(minutes=minutes))
     checks = folder / "tests/test_sums.py"
-    extra = "from autograder.checks import ranks\nfrom gradescope_utils.autograder_utils.decorators import tags\n"
+    extra = "from autograder.check import ranks\nfrom gradescope_utils.autograder_utils.decorators import tags\n"
     text = checks.read_text().replace("@keeps_pace", '@ranks("pace", "asc")\n@tags("speed")\n@keeps_pace')
     checks.write_text(text.replace("\n\n@part", f"\n{extra}\n@part", 1))
     (root / "reference/a90_toy/hidden").mkdir()
@@ -287,7 +287,7 @@ def test_a_grader_that_hangs_leaves_the_report_so_far(hurried, tmp_path, say):
         while time.monotonic() < deadline and not stopped:
             for process in psutil.Process().children(recursive=True):
                 try:
-                    mine = "autograder.run_gradescope" in process.cmdline() and process.name().startswith("python")
+                    mine = "autograder.gradescope.run" in process.cmdline() and process.name().startswith("python")
                     said = Path(process.cwd(), "results/results.json").read_text() if mine else ""
                     if "was killed from outside" in said:
                         process.send_signal(signal.SIGSTOP)
@@ -337,7 +337,9 @@ def test_a_grader_that_fails_on_the_way_keeps_what_it_knows(packed, tmp_path, sa
 
 
 def test_a_grader_that_cannot_start_says_whose_fault_that_is(packed, tmp_path, say):
-    broken = broken_in(packed.archive, tmp_path / "b.zip", "autograder/report.py", b"import hashlib", b"import no_such_module")
+    broken = broken_in(
+        packed.archive, tmp_path / "b.zip", "autograder/report/report.py", b"import platform", b"import no_such_module"
+    )
     run = dry_run(broken, packed.toy.submission(tmp_path / "s", weighted="return None"), tmp_path / "results")
     say("grader does not start", run)
     value = complete(run)

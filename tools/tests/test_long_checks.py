@@ -8,17 +8,18 @@ import sys
 import numpy as np
 import pytest
 
-from autograder.checks import Check, on_request
-from autograder.judges import trains_below
-from autograder.training import Task
+from autograder.check.check import Check
+from autograder.check.decorators import on_request
+from autograder.judge.task import Task
+from autograder.judge.training import trains_below
 
 CHECK = '''"""A check that runs on request."""
 
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import on_request, part
-from autograder.judges import trains_below
+from autograder.check import on_request, part
+from autograder.check import trains_below
 
 
 def next_bytes(solution, draw, state, prefixes):

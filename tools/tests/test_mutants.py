@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tools.mutants import Mutant, graded_lines, mutants
+from tools.author.mutants import Mutant, graded_lines, mutants
 
 SOURCE = '''"""Doc with 1 + 1."""
 import math

@@ -15,7 +15,7 @@ import pytest
 
 import autograder
 
-SCHEMA = json.loads((Path(autograder.__file__).parent / "schema" / "report.schema.json").read_text())
+SCHEMA = json.loads((Path(autograder.__file__).parent / "report" / "schema" / "report.schema.json").read_text())
 IDS = ["test_sums.py::test_value", "test_sums.py::test_speed", "test_sums.py::test_memory", "test_sums.py::test_mean"]
 
 
@@ -161,8 +161,8 @@ def test_killing_the_server_gains_nothing_and_the_rest_is_graded(toy, tmp_path):
     [
         "import os\nos.kill(os.getppid(), 9)",  # in every worker, so that every server dies
         "import numpy as np\nnp.random.RandomState.standard_normal = lambda *_: np.zeros(64)",
-        "import autograder.draw\nautograder.draw.stream_digest = lambda: 'x'",
-        "import autograder.worker\nautograder.worker.pack = lambda *_: b''",
+        "import autograder.check.draw\nautograder.check.draw.stream_digest = lambda: 'x'",
+        "import autograder.sandbox.worker\nautograder.sandbox.worker.pack = lambda *_: b''",
     ],
 )
 def test_no_submission_can_make_its_failure_look_like_the_graders(toy, tmp_path, head):
@@ -239,7 +239,7 @@ def test_ctrl_c_gives_a_partial_report_and_leaves_no_process(toy, tmp_path):
         text=True,
     )
     deadline = time.monotonic() + 30
-    busy = lambda p: p.cpu_times().user > 0.3 and "autograder.server" in " ".join(p.cmdline())
+    busy = lambda p: p.cpu_times().user > 0.3 and "autograder.sandbox.server" in " ".join(p.cmdline())
     family = []
     while time.monotonic() < deadline:  # until a worker, a grandchild of ours, has been busy for a while
         family = psutil.Process(process.pid).children(recursive=True)
@@ -301,7 +301,7 @@ def test_verify_finds_what_is_planted(toy, tmp_path):
     toy.submission(extra / "submissions" / "half", mean="return weighted(x, w)")
     (extra / "submissions" / "half" / "expect.toml").write_text("min_score = 60\nmax_score = 60\n")
     (extra / "alternates.py").write_text(
-        "from autograder.cases import alternate\n\n\n@alternate('sums.mean')\ndef halved(x, w):\n"
+        "from tools.author.cases import alternate\n\n\n@alternate('sums.mean')\ndef halved(x, w):\n"
         "    '''Wrong, though it is called an alternate.'''\n    return weighted(x, w) / 2\n"
     )
     done = toy.run("verify", "a90", "--quick", "--extra", str(extra), "--json", str(tmp_path / "v.json"), module="tools")

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, known, load
-from autograder.update import MANIFEST
-from tools.release import contents, notebook, release, student_makefile, student_project
-from tools.scan import RUN, WORDS
+from autograder.submission.update import MANIFEST
+from tools.release.release import contents, notebook, release, student_makefile, student_project
+from tools.release.scan import RUN, WORDS
 
 PACKAGE = "assignments/a90_toy"
 

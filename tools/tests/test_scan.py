@@ -13,9 +13,9 @@ import torch
 from safetensors.torch import save
 
 from autograder.assignment import ROOT
-from tools.scan import RUN, WHOLE_RUN, WHOLE_WORDS, Scanner, scan_tree
-from tools.solution_text import secrets
-from tools.token_stream import stream
+from tools.release.scan import RUN, WHOLE_RUN, WHOLE_WORDS, Scanner, scan_tree
+from tools.release.solution_text import secrets
+from tools.release.token_stream import stream
 
 BODY = """\
 dtype = torch.promote_types(q.dtype, torch.float32)

@@ -17,8 +17,8 @@ import psutil
 import pytest
 
 from autograder.errors import BadInput
-from tools.quiet import Quiet
-from tools.scheduler import allowed
+from tools.batch.scheduler import allowed
+from tools.batch.timing_lock import Quiet
 from tools.tests.attacks import HONEST, source
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
@@ -243,7 +243,7 @@ def test_one_thing_is_timed_at_a_time_by_threads_and_processes():
     for one in threads:
         one.join()
     assert most == 1
-    hold = "from tools.quiet import Quiet\nwith Quiet():\n    print('held', flush=True)\n    input()"
+    hold = "from tools.batch.timing_lock import Quiet\nwith Quiet():\n    print('held', flush=True)\n    input()"
     process = subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
     )

@@ -7,7 +7,7 @@ import zipfile
 import pytest
 
 from autograder.assignment import REFERENCE, load
-from tools.similarity import MAX_BYTES, similar
+from tools.batch.similarity import MAX_BYTES, similar
 
 FILE = "attention.py"
 

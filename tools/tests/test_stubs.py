@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tools.stubs import drifted, make_stub, stubs, write_stubs
+from tools.author.stubs import drifted, make_stub, stubs, write_stubs
 
 ROOT = Path(__file__).parents[2]
 

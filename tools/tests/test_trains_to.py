@@ -7,18 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.golden import load, save
-from autograder.judges import trains_to
-from autograder.observation import Array
-from autograder.training import Task, sees_its_target, where_it_went
+from autograder.judge.task import Task, sees_its_target, where_it_went
+from autograder.judge.training import trains_to
+from autograder.observation.golden_files import load, save
+from autograder.observation.leaf import Array
 
 CHECK = '''"""A check that trains."""
 
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part
-from autograder.judges import trains_to
+from autograder.check import part
+from autograder.check import trains_to
 
 
 def next_bytes(solution, draw, state, prefixes):

@@ -8,8 +8,7 @@ import numpy as np
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import on_device, part, refusal
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, on_device, part, refusal
 
 LAPTOP, MAC, SERVER = ({"cuda": cuda, "mps": mps, "cpu": 1} for cuda, mps in ((0, 0), (0, 1), (4, 0)))
 

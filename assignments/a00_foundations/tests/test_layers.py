@@ -5,9 +5,17 @@ import math
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, gaussian, truncated_gaussian
+from autograder.check import (
+    all_of,
+    gaussian,
+    matches_reference,
+    needs,
+    parameter_table,
+    part,
+    refusal,
+    satisfies,
+    truncated_gaussian,
+)
 
 # Each statistical check draws at least 40,000 numbers and raises a false alarm in at most one of a million runs of right code:
 # autograder/properties.py derives its bounds from that rate. Where a check looks at two tensors, each gets half of it. The

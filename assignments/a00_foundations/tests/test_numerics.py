@@ -5,9 +5,7 @@ import math
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, on_device, part, refusal
-from autograder.judges import keeps_pace, matches_reference, satisfies
-from autograder.properties import exactly_zero
+from autograder.check import exactly_zero, keeps_pace, matches_reference, needs, on_device, part, refusal, satisfies
 
 INF = math.inf
 LARGE = [[1e4, 9_999.0, 9_996.5, -1e4], [-1e4, -9_999.0, -9_999.5, -10_003.0], [2.0, 1e4, -3.0, 9_998.0]]

@@ -6,9 +6,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import exactly_zero
+from autograder.check import exactly_zero, matches_reference, needs, part, refusal, satisfies
 
 
 def all_limits(solution, *bits: tuple[int, int]) -> dict[str, dict[str, str]]:

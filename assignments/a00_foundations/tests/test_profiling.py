@@ -6,8 +6,7 @@ from pathlib import Path
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import on_device, part, refusal
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, on_device, part, refusal
 
 
 class Device:

@@ -3,9 +3,21 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, on_device, parameter_table, part, refusal
-from autograder.judges import fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of, exactly_zero, kept_share, same
+from autograder.check import (
+    all_of,
+    exactly_zero,
+    fits_in_memory,
+    keeps_pace,
+    kept_share,
+    matches_reference,
+    needs,
+    on_device,
+    parameter_table,
+    part,
+    refusal,
+    same,
+    satisfies,
+)
 
 
 @part("attention.causal_mask")

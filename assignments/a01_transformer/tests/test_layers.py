@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import kept_share, same
+from autograder.check import kept_share, matches_reference, needs, parameter_table, part, refusal, same, satisfies
 
 
 @part("layers.LayerNorm")

@@ -3,9 +3,18 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, gaussian, kept_share, same
+from autograder.check import (
+    all_of,
+    gaussian,
+    kept_share,
+    matches_reference,
+    needs,
+    parameter_table,
+    part,
+    refusal,
+    same,
+    satisfies,
+)
 
 PARTS = (
     "positions.LearnedPositions",

@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import same
+from autograder.check import matches_reference, parameter_table, part, refusal, same, satisfies
 
 
 @part("positions.sinusoidal_positions")

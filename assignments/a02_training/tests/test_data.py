@@ -7,9 +7,7 @@ import numpy as np
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import fits_in_memory, matches_reference, satisfies
-from autograder.properties import frequencies
+from autograder.check import fits_in_memory, frequencies, matches_reference, needs, part, refusal, satisfies
 
 
 def batch(pair):

@@ -4,8 +4,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import limits, needs, on_request, part
-from autograder.judges import trains_below
+from autograder.check import limits, needs, on_request, part, trains_below
 
 CONTEXT = 128
 

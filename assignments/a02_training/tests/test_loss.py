@@ -6,9 +6,7 @@ import torch
 import torch.nn.functional as F
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, exactly_zero, same
+from autograder.check import all_of, exactly_zero, matches_reference, part, refusal, same, satisfies
 
 IGNORE = -100
 

@@ -6,9 +6,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import exactly_zero, same
+from autograder.check import exactly_zero, matches_reference, part, refusal, same, satisfies
 
 
 class Small(nn.Module):

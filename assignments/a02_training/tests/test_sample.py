@@ -8,9 +8,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import exactly_zero, frequencies, same
+from autograder.check import exactly_zero, frequencies, matches_reference, needs, part, refusal, same, satisfies
 
 FILTERS = ("sample.penalise_repetition", "sample.keep_top_k", "sample.keep_top_p")
 CHANCES = ("train.evaluating", *FILTERS, "sample.next_token_probabilities")

@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.check import all_of, matches_reference, part, refusal, same, satisfies
 
 
 def rates(solution, first, last, *settings, **named):

@@ -3,8 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part, refusal
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, part, refusal
 
 
 def row(tokens):

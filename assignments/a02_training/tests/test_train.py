@@ -11,9 +11,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import limits, needs, on_device, part, refusal
-from autograder.judges import keeps_pace, matches_reference, satisfies, trains_to
-from autograder.properties import same
+from autograder.check import keeps_pace, limits, matches_reference, needs, on_device, part, refusal, same, satisfies, trains_to
 
 LOSS = ("loss.next_token_loss",)
 STEP = (*LOSS, "optim.clip_gradients")

@@ -7,8 +7,7 @@ import time
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import matches_reference, satisfies
+from autograder.check import matches_reference, needs, part, refusal, satisfies
 
 TRAINED = ("ablation.steps_to",)
 

@@ -5,9 +5,7 @@ from itertools import pairwise
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, exactly_zero, same
+from autograder.check import all_of, exactly_zero, matches_reference, needs, parameter_table, part, refusal, same, satisfies
 
 PARTS = ("rope.rotate", "attention.window_mask", "attention.grouped_attention")  # what a layer of attention is made of
 

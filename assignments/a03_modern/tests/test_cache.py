@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import limits, needs, part, refusal
-from autograder.judges import fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.check import all_of, fits_in_memory, keeps_pace, limits, matches_reference, needs, part, refusal, same, satisfies
 
 
 def tokens(draw, time, batch=2, heads=2, head_dim=3):

@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import exactly_zero
+from autograder.check import exactly_zero, matches_reference, needs, parameter_table, part, refusal, satisfies
 
 
 @part("ffn.silu")

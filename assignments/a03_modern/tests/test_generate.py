@@ -3,9 +3,19 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import limits, needs, on_device, part, refusal
-from autograder.judges import keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of, exactly_zero, same
+from autograder.check import (
+    all_of,
+    exactly_zero,
+    keeps_pace,
+    limits,
+    matches_reference,
+    needs,
+    on_device,
+    part,
+    refusal,
+    same,
+    satisfies,
+)
 
 PARTS = (
     *("norm.RMSNorm", "rope.frequencies", "rope.rotate", "rope.RotaryEmbedding"),

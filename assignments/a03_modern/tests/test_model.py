@@ -3,9 +3,19 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import limits, needs, parameter_table, part, refusal
-from autograder.judges import keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of, gaussian, same
+from autograder.check import (
+    all_of,
+    gaussian,
+    keeps_pace,
+    limits,
+    matches_reference,
+    needs,
+    parameter_table,
+    part,
+    refusal,
+    same,
+    satisfies,
+)
 
 PARTS = (
     "norm.RMSNorm",

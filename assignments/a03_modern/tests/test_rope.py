@@ -4,10 +4,19 @@ import numpy as np
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, parameter_table, part, refusal
-from autograder.golden import numbers
-from autograder.judges import fits_in_memory, matches_reference, satisfies
-from autograder.properties import all_of, at_most, same
+from autograder.check import (
+    all_of,
+    at_most,
+    fits_in_memory,
+    matches_reference,
+    needs,
+    parameter_table,
+    part,
+    refusal,
+    same,
+    satisfies,
+)
+from autograder.observation.leaf import numbers
 
 LATER = 60_000  # how far texts are moved on where only distances should count
 BFLOAT16 = 4 << 16  # four units in the last place of bfloat16, in those of float32

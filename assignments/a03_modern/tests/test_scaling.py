@@ -3,9 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import same
+from autograder.check import matches_reference, needs, part, same, satisfies
 
 
 def rates(draw, head_dim, base=10_000.0):

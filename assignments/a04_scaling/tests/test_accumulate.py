@@ -5,9 +5,7 @@ import torch.nn.functional as F
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import limits, needs, part, refusal
-from autograder.judges import fits_in_memory, matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.check import all_of, fits_in_memory, limits, matches_reference, needs, part, refusal, same, satisfies
 
 IGNORE = -100
 PARTS = ("accumulate.count_targets", "accumulate.summed_loss")

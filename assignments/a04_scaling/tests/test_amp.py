@@ -7,9 +7,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, on_device, part
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import same
+from autograder.check import matches_reference, needs, on_device, part, same, satisfies
 
 IGNORE = -100
 STEP = (

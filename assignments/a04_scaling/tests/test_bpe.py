@@ -10,9 +10,18 @@ import numpy as np
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import limits, needs, part, refusal
-from autograder.judges import fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.properties import all_of, at_most
+from autograder.check import (
+    all_of,
+    at_most,
+    fits_in_memory,
+    keeps_pace,
+    limits,
+    matches_reference,
+    needs,
+    part,
+    refusal,
+    satisfies,
+)
 
 FABLE = """The miller had three sons, a mill, a donkey and a cat. When he died the sons shared what there was: the eldest took the mill,
 the second took the donkey, and the youngest took the cat. "What shall I do with a cat?" said the youngest. "I'll eat it, and then

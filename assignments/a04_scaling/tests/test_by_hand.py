@@ -2,8 +2,7 @@
 
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.by_hand import answers_by_hand
-from autograder.checks import part
+from autograder.check import answers_by_hand, part
 
 
 @part("by_hand")

@@ -12,8 +12,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import matches_reference, satisfies
+from autograder.check import matches_reference, needs, part, refusal, satisfies
 
 CHANCE = ("checkpoint.random_state", "checkpoint.restore_random_state")
 RUNS = 1500  # simulated runs of a statistic

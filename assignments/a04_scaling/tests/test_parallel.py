@@ -9,9 +9,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, at_most, same
+from autograder.check import all_of, at_most, matches_reference, needs, part, same, satisfies
 
 IGNORE = -100
 STEP = (

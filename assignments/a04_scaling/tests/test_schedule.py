@@ -4,9 +4,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part, refusal
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import all_of, same
+from autograder.check import all_of, matches_reference, needs, part, refusal, same, satisfies
 
 
 def rates(solution, last, *settings, **named):

@@ -5,9 +5,7 @@ import math
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part
-from autograder.judges import satisfies
-from autograder.properties import truncated_gaussian
+from autograder.check import needs, part, satisfies, truncated_gaussian
 
 
 @part("layers.truncated_normal_")

@@ -5,8 +5,7 @@ import math
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, needs, part
 
 
 @part("numerics.softmax")

@@ -2,8 +2,7 @@
 
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import part
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, part
 
 
 @part("positions.sinusoidal_positions")

@@ -4,9 +4,7 @@ import torch
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import part
-from autograder.judges import matches_reference, satisfies
-from autograder.properties import same
+from autograder.check import matches_reference, part, same, satisfies
 
 
 @part("optim.AdamW")

@@ -3,8 +3,7 @@
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import limits, needs, part
-from autograder.judges import matches_reference, trains_to
+from autograder.check import limits, matches_reference, needs, part, trains_to
 
 
 @part("loss.next_token_loss")

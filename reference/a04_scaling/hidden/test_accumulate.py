@@ -3,8 +3,7 @@
 from gradescope_utils.autograder_utils.decorators import weight
 from torch import nn
 
-from autograder.checks import needs, part
-from autograder.judges import matches_reference
+from autograder.check import matches_reference, needs, part
 
 
 @part("accumulate.accumulate_gradients")

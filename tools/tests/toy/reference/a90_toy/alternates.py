@@ -1,6 +1,6 @@
 """Another route."""
 
-from autograder.cases import alternate
+from tools.author.cases import alternate
 
 
 @alternate("sums.weighted")

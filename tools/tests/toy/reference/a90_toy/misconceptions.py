@@ -1,6 +1,6 @@
 """One mistake, enough to see it named."""
 
-from autograder.cases import misconception
+from tools.author.cases import misconception
 
 
 @misconception("sums.weighted", pitfall=1, ask="Which sign has a sum of positive numbers?")

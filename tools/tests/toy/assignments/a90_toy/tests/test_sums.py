@@ -2,9 +2,7 @@
 
 from gradescope_utils.autograder_utils.decorators import weight
 
-from autograder.checks import needs, part
-from autograder.judges import fits_in_memory, keeps_pace, matches_reference, satisfies
-from autograder.properties import same
+from autograder.check import fits_in_memory, keeps_pace, matches_reference, needs, part, same, satisfies
 
 
 @part("sums.weighted")

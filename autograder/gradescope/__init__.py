@@ -1,0 +1,1 @@
+"""Gradescope: the report as results.json, the run inside its container, and the policies of a course."""

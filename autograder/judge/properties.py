@@ -1,0 +1,170 @@
+"""Predicates for `satisfies`: each takes an observation and returns None, or a sentence that says what does not hold.
+
+A statistical predicate states its false-alarm rate and derives its bound from it.
+"""
+
+import math
+from collections.abc import Callable
+from statistics import NormalDist
+
+import numpy as np
+
+from autograder.observation.leaf import Observation, numbers
+
+Predicate = Callable[[Observation], str | None]
+
+
+def same(first: str, second: str, ulps: int = 4096) -> Predicate:
+    """Two leaves are equal up to `ulps` units in the last place of their largest value."""
+
+    def holds(seen: Observation) -> str | None:
+        (a, dtype), (b, _) = numbers(seen[first]), numbers(seen[second])
+        bound = ulps * np.finfo(np.float64 if dtype == "float64" else np.float32).eps * max(np.abs(a).max(), np.abs(b).max())
+        gap = np.abs(a - b).max()
+        return None if gap <= bound else f"{first} and {second} should be equal; they differ by up to {gap:.3g}"
+
+    return holds
+
+
+def exactly_zero(*leaves: str) -> Predicate:
+    """Every value of these leaves is zero, to the last bit."""
+
+    def holds(seen: Observation) -> str | None:
+        for leaf in leaves:
+            values, _ = numbers(seen[leaf])
+            if (values != 0).any():
+                where = tuple(int(i) for i in np.argwhere(values != 0)[0])
+                return f"{leaf}{list(where)} should be exactly 0, got {values[where]:.4g}"
+        return None
+
+    return holds
+
+
+def at_most(leaf: str, count: float) -> Predicate:
+    """A number that is no larger than this."""
+    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
+
+
+def gaussian(leaf: str, std: float, false_alarms: float = 1e-6) -> Predicate:
+    """Independent N(0, std²) values: sample mean and sample variance lie within the two-sided bounds of that rate.
+
+    Half of the false alarms go to each. The mean is normal with std/√n; the variance is a scaled χ², taken as normal
+    with relative deviation √(2/n), which holds to three digits from n = 10,000 on.
+    """
+
+    def holds(seen: Observation) -> str | None:
+        values, _ = numbers(seen[leaf])
+        n, z = values.size, _two_sided(false_alarms / 2)
+        mean, variance = float(values.mean()), float(values.var())
+        if abs(mean) > z * std / math.sqrt(n):
+            return f"the mean of {leaf} is {mean:.3g}; it should be 0 ± {z * std / math.sqrt(n):.2g}"
+        if abs(variance / std**2 - 1) > z * math.sqrt(2 / n):
+            return f"the standard deviation of {leaf} is {math.sqrt(variance):.4g}; it should be {std:.4g} ± {100 * z * math.sqrt(0.5 / n):.2g} %"
+        return None
+
+    return holds
+
+
+def truncated_gaussian(leaf: str, std: float, cut: float, false_alarms: float = 1e-6) -> Predicate:
+    """Independent normal values of which none lies beyond `cut` deviations of the bell, scaled so that `std` is left of it.
+
+    Let z be a standard normal number within ±c, I = 2Φ(c) − 1 its share and φ the density. Then E z² = 1 − 2cφ(c)/I and
+    E z⁴ = 3 − 2cφ(c)(c² + 3)/I, and a value is x = s·z with s = std/√(E z²), so |x| ≤ b = c·s. Each of three bounds gets a third
+    of the false alarms, a, and all hold for any number n of values, because x and x² are bounded:
+    - mean of x and of x²: Bernstein's inequality for y with |y − E y| ≤ M and variance v,
+      P(|mean − E y| ≥ t) ≤ 2 exp(−n t² / (2v + 2Mt/3)) = a, solved for t;
+    - shape: Massart's form of the Dvoretzky–Kiefer–Wolfowitz inequality, P(sup |F_n − F| > ε) ≤ 2 exp(−2nε²) = a.
+    """
+    bell = NormalDist()
+    inside, edge = 2 * bell.cdf(cut) - 1, 2 * cut * bell.pdf(cut)
+    second, fourth = 1 - edge / inside, 3 - edge * (cut**2 + 3) / inside
+    s = std / math.sqrt(second)
+    beyond = (1 + 1e-6) * cut * s  # rounding
+    rate = math.log(2 * 3 / false_alarms)
+
+    def holds(seen: Observation) -> str | None:
+        x = np.sort(numbers(seen[leaf])[0].ravel())
+        n, largest = x.size, float(np.abs(x).max())
+        off_mean = _bernstein(n, rate, std**2, cut * s)
+        off_square = _bernstein(n, rate, s**4 * fourth - std**4, max(std**2, (cut * s) ** 2 - std**2)) / std**2
+        if largest > beyond:
+            return (
+                f"{leaf} holds {largest:.4g}; with deviation {std:.4g} after cutting at {cut:g}, nothing lies beyond {beyond:.4g}"
+            )
+        if abs(x.mean()) > off_mean:
+            return f"the mean of {leaf} is {x.mean():.3g}; it should be 0 ± {off_mean:.2g}"
+        deviation = math.sqrt(np.square(x).mean())
+        if abs(deviation**2 / std**2 - 1) > off_square:
+            return f"the standard deviation of {leaf} is {deviation:.4g}; it should be {std:.4g} ± {50 * off_square:.2g} %"
+        share = (np.array([bell.cdf(v / s) for v in x]) - 0.5 + inside / 2) / inside
+        gap = np.maximum(np.arange(1, n + 1) / n - share, share - np.arange(n) / n).max()
+        if gap > math.sqrt(rate / (2 * n)):
+            return (
+                f"{leaf} has the right mean and deviation, and not the shape of a cut-off bell: up to some number, the share of the "
+                f"values is off by {gap:.3f}; at most {math.sqrt(rate / (2 * n)):.3f} is chance"
+            )
+        return None
+
+    return holds
+
+
+def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
+    """A dropped-out tensor of ones: a share 1 − p of the values survives, scaled by 1/(1 − p); the others are zero."""
+
+    def holds(seen: Observation) -> str | None:
+        values, _ = numbers(seen[leaf])
+        scale = 1 / (1 - p)
+        if (np.abs(values - scale) > 1e-4).sum() + (values == 0).sum() > values.size or not (
+            (values == 0) | (np.abs(values - scale) < 1e-4)
+        ).all():
+            return f"every value of {leaf} should be 0 or {scale:.3g}"
+        share, z = float((values != 0).mean()), _two_sided(false_alarms)
+        spread = z * math.sqrt(p * (1 - p) / values.size)
+        return (
+            None
+            if abs(share - (1 - p)) <= spread
+            else (f"{share:.3f} of {leaf} survives; with dropout {p} it should be {1 - p:.3f} ± {spread:.3f}")
+        )
+
+    return holds
+
+
+def frequencies(leaf: str, chances, false_alarms: float = 1e-6) -> Predicate:
+    """Counts of independent draws are those of `chances`; what has no chance never occurs.
+
+    Each count is binomial, so by Chernoff's bound a share f of n draws with chance p is as far off,
+    on its side, with probability at most exp(−n · KL(f ‖ p)). The rate is divided over both sides of every outcome; the bound
+    holds at any n. chances: numbers of the leaf's shape that sum to 1.
+    """
+    chances = np.asarray(chances, dtype=np.float64)
+
+    def holds(seen: Observation) -> str | None:
+        counts, _ = numbers(seen[leaf])
+        n, bound = counts.sum(), math.log(2 * chances.size / false_alarms)
+        if n <= 0 or (counts < 0).any():
+            return f"{leaf} counts nothing"
+        shares = counts / n
+        with np.errstate(divide="ignore", invalid="ignore"):
+            part = lambda f, p: np.where(f > 0, f * np.log(f / p), 0.0)
+            surprise = n * (part(shares, chances) + part(1 - shares, 1 - chances))
+        if (surprise <= bound).all():
+            return None
+        worst = tuple(int(i) for i in np.argwhere(surprise == surprise.max())[0])
+        return f"{leaf}{list(worst)} came in {100 * shares[worst]:.2f} % of {n:.0f} draws; its chance is {100 * chances[worst]:.2f} %"
+
+    return holds
+
+
+def all_of(*predicates: Predicate) -> Predicate:
+    """All hold; the first that does not speaks."""
+    return lambda seen: next((sentence for p in predicates if (sentence := p(seen))), None)
+
+
+def _bernstein(n: int, rate: float, variance: float, bound: float) -> float:
+    """t with 2 exp(−n t² / (2·variance + 2·bound·t/3)) = 2 exp(−rate)."""
+    linear = bound * rate / (3 * n)
+    return linear + math.sqrt(linear**2 + 2 * variance * rate / n)
+
+
+def _two_sided(rate: float) -> float:
+    return NormalDist().inv_cdf(1 - rate / 2)

@@ -1,0 +1,55 @@
+"""The name of a known mistake, recognised by its fingerprint."""
+
+import json
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+from autograder.assignment import Assignment
+from autograder.observation.fingerprint import same_sketch, sketch
+from autograder.observation.golden import Golden
+from autograder.sandbox.outcome import Outcome
+
+
+@dataclass(frozen=True)
+class Hint:
+    """A known mistake. text: what it does wrong; section and pitfall: of the handout; ask: a question that leads on."""
+
+    name: str
+    text: str
+    section: str
+    pitfall: int | None
+    ask: str | None
+
+    def __str__(self) -> str:
+        question = f" {self.ask}" if self.ask else ""
+        pitfall = f", pitfall {self.pitfall}" if self.pitfall else ""
+        return f"Looks like: {self.text}{question} Read: handout, {self.section}{pitfall}."
+
+
+def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
+    """The misconceptions that this outcome looks like; usually none or one."""
+    known = hints(folder)
+    if outcome.kind == "raised":
+        said = raised(outcome)
+        return [known[s.case] for s in golden.sketches if s.case in known and s.leaves.get("raised") == said]
+    if outcome.kind != "observed":
+        return []
+    mine = sketch(outcome.seen, golden)
+    return [known[s.case] for s in golden.sketches if s.case in known and same_sketch(mine, s.leaves, golden)]
+
+
+def raised(outcome: Outcome) -> str:
+    """An exception in a form that two runs of the same mistake share."""
+    return f"{outcome.error['type']}: {outcome.error['message'].splitlines()[0][:120] if outcome.error['message'] else ''}"
+
+
+@cache
+def hints(folder: Path) -> dict[str, Hint]:
+    """Hints by name of the misconception, from golden/hints.json beside the checks."""
+    path = folder / "golden" / "hints.json"
+    return {name: Hint(name, **entry) for name, entry in json.loads(path.read_text()).items()} if path.exists() else {}
+
+
+def hints_path(assignment: Assignment) -> Path:
+    return assignment.folder / "tests" / "golden" / "hints.json"

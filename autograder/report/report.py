@@ -1,0 +1,102 @@
+"""The one report that every writer writes: a row for each check of the manifest, whatever happened."""
+
+import platform
+import time
+from dataclasses import dataclass, field
+
+from autograder.assignment import Assignment, Part
+from autograder.check.check import Check
+
+
+@dataclass
+class Row:
+    """One check. points: earned; max_points: its share of its part; reason: one word for statistics ("todo", "value")."""
+
+    check: Check
+    number: str
+    max_points: float
+    status: str
+    points: float = 0.0
+    reason: str = ""
+    message: str = ""
+    hint: str = ""
+    misconception: str | None = None
+    candidates: list = field(default_factory=list)  # hints that fit this check alone
+    given: tuple[str, ...] = ()  # parts of the student's that a given one stood in for
+    output: str = ""
+    seconds: float = 0.0
+    ranked: float | None = None  # the leaf that @ranks names, as the parent read it
+
+    @property
+    def id(self) -> str:
+        return self.check.id
+
+
+@dataclass
+class Report:
+    """A graded submission. rows stand in the order of the manifest."""
+
+    assignment: Assignment
+    rows: list[Row]
+    isolation_level: int
+    device: str = "cpu"
+    notes: tuple[str, ...] = ()
+    interrupted: bool = False
+    empty: bool = False  # not one deliverable was there
+    seconds: float = 0.0
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def score(self) -> float:
+        return round(sum(row.points for row in self.rows), 2)
+
+    @property
+    def max_score(self) -> float:
+        return round(sum(row.max_points for row in self.rows), 2)
+
+    @property
+    def not_graded_here(self) -> float:
+        return round(sum(row.max_points for row in self.rows if row.status == "not_graded_here"), 2)
+
+    @property
+    def faults(self) -> list[Row]:
+        return [row for row in self.rows if row.status == "grader_fault"]
+
+    @property
+    def exit_status(self) -> int:
+        """0 every point that can be graded here, 1 points lost, 2 nothing to grade, 3 a fault of the grader."""
+        if self.faults:
+            return 3
+        if self.empty:
+            return 2
+        return 0 if all(r.status in ("passed", "not_graded_here") for r in self.rows) else 1
+
+    def by_part(self) -> list[tuple[Part, list[Row]]]:
+        """Rows part by part, in the order of the assignment; parts without a row are left out."""
+        groups = [(part, [r for r in self.rows if r.check.part == part.name]) for part in self.assignment.parts]
+        return [(part, rows) for part, rows in groups if rows]
+
+
+def empty_rows(assignment: Assignment, checks: list[Check]) -> list[Row]:
+    """A row for each check, nothing attempted yet. Rows for other devices carry no points."""
+    rows, counted = [], {}
+    order = {part.name: part.number for part in assignment.parts}
+    for check in sorted(checks, key=lambda c: order[assignment.part(c.part).name]):
+        part = assignment.part(check.part)
+        counted[part.name] = counted.get(part.name, 0) + 1
+        points = part.points * check.share if check.device is None else 0.0
+        number = check.number or f"{part.number}.{counted[part.name]}"
+        rows.append(Row(check, number, points, "not_attempted", message="not run"))
+    return rows
+
+
+def environment() -> dict[str, str]:
+    """Versions that a regrade may want to know, without importing any of them."""
+    from importlib.metadata import version
+
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        **{name: version(name) for name in ("torch", "numpy", "pytest")},
+        "graded_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+    }

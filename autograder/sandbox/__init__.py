@@ -1,0 +1,1 @@
+"""Where student code runs: the fork server, its workers, and what shuts them in."""

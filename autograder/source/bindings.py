@@ -1,0 +1,44 @@
+"""Which statements of a block bind a name, read off the syntax tree."""
+
+import ast
+from collections.abc import Iterator
+
+from autograder.source.source_text import Definition
+
+
+def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
+    """The statements of a block that bind `name`, also those of nested blocks; not those of inner scopes."""
+    for statement in body:
+        if isinstance(statement, Definition):
+            if statement.name == name:
+                yield statement
+            continue
+        for block in nested_blocks(statement):
+            yield from bindings(block, name)
+        if {name, "*"} & set().union(*map(bound_names, own_nodes(statement))):
+            yield statement
+
+
+def nested_blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
+    """The nested blocks of a compound statement."""
+    parts = [statement, *getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
+    return [getattr(part, field) for part in parts for field in ("body", "orelse", "finalbody") if hasattr(part, field)]
+
+
+def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
+    """A statement's own parts: not the statements nested in it, nor what has a scope of its own."""
+    yield node
+    for child in ast.iter_child_nodes(node):
+        if not isinstance(child, ast.stmt | ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
+            yield from own_nodes(child)
+
+
+def bound_names(node: ast.AST) -> set[str]:
+    """The names that this node by itself binds."""
+    if isinstance(node, ast.Name):
+        return {node.id} if isinstance(node.ctx, ast.Store) else set()
+    if isinstance(node, ast.alias):
+        return {node.asname or node.name.partition(".")[0]}
+    if isinstance(node, Definition | ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
+        return {node.name} - {None}
+    return {node.rest} - {None} if isinstance(node, ast.MatchMapping) else set()

@@ -1,0 +1,140 @@
+"""A newer release over an older one, in place: what a student has touched is never lost.
+
+A release knows itself by `.release/manifest.json`, the hash of each file as it was shipped; a file whose hash differs was
+touched. Files for students to write in (deliverables, demo, notebook) stay as they are, and a newer version is put beside
+them as FILE.new1. All others become those of the newer release, since a mended check must be the one that runs; what was
+changed there is kept beside as FILE.mine1. Left out: merging two versions of a file, which a person (or git) does better.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from autograder.errors import BadInput
+from autograder.files import replace
+from autograder.submission.reset import RELEASE, keep_beside, put_beside
+
+MANIFEST = f"{RELEASE}/manifest.json"
+
+
+@dataclass
+class Changes:
+    """What an update did, as paths in the release. beside: newer versions of touched files; kept: touched ones replaced."""
+
+    new: list[str] = field(default_factory=list)
+    replaced: list[str] = field(default_factory=list)
+    removed: list[str] = field(default_factory=list)
+    beside: list[str] = field(default_factory=list)
+    kept: list[str] = field(default_factory=list)
+
+    def lines(self) -> list[str]:
+        """What a person should know: the counts, and every file that asks for a look."""
+        if not any((self.new, self.replaced, self.removed, self.beside, self.kept)):
+            return ["nothing to do: this is that release already"]
+        counts = (len(self.new), "new"), (len(self.replaced), "replaced"), (len(self.removed), "removed")
+        told = [f"files: {', '.join(f'{n} {what}' for n, what in counts if n) or 'none replaced'}"]
+        told += [f"  {name}: the course has changed this file, and so have you; look at it and take over" for name in self.beside]
+        return told + [f"  {name}: what you had changed in a file that the course replaced" for name in self.kept]
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What was shipped: hashes by path; yours: those that students write in."""
+
+    files: dict[str, str]
+    yours: frozenset[str]
+
+    @classmethod
+    def of(cls, files: dict[str, bytes], yours: set[str]) -> "Manifest":
+        return cls({name: sha256(data) for name, data in files.items()}, frozenset(yours))
+
+    @classmethod
+    def read(cls, folder: Path) -> "Manifest":
+        """The manifest of a release. BadInput if the folder is none, or the manifest is not as it was written."""
+        try:
+            table = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+            found = cls({str(k): str(v) for k, v in table["files"].items()}, frozenset(table["yours"]))
+        except FileNotFoundError:
+            raise BadInput(f"{folder} is no release of this course: it has no {MANIFEST}") from None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise BadInput(f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}); fetch the release anew") from error
+        for name in found.files:
+            path = PurePosixPath(name)
+            if path.is_absolute() or ".." in path.parts or ".git" in path.parts:
+                raise BadInput(f"{folder / MANIFEST} names a path outside the release: {name!r}")
+        return found
+
+    def dumps(self) -> bytes:
+        table = {"schema": 1, "yours": sorted(self.yours), "files": dict(sorted(self.files.items()))}
+        return (json.dumps(table, indent=1) + "\n").encode()
+
+
+def sha256(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def update(newer: Path, root: Path) -> Changes:
+    """Make the release at `root` the newer one. Safe to call again, also after it was cut off: the manifest comes last.
+
+    BadInput if one of the two is no release, or the newer one is not whole; nothing has been written then.
+    """
+    before, after = Manifest.read(root), Manifest.read(newer)
+    data = {name: _shipped(newer, name, expected) for name, expected in after.files.items()}
+    for name in data:
+        if not (root / name).parent.resolve().is_relative_to(root.resolve()):
+            raise BadInput(f"{root / name} lies outside the release, behind a link; put a folder in the place of the link")
+        if (root / name).is_dir():
+            raise BadInput(f"{root / name} is a folder, and the newer release has a file there; move it away, then update again")
+    changes = Changes()
+    for name, content in data.items():
+        _bring(root, name, content, (newer / name).stat().st_mode & 0o777, before, name in after.yours, changes)
+    for name in before.files.keys() - after.files.keys():
+        _remove(root, name, before, changes)
+    replace(root / MANIFEST, after.dumps())
+    return changes
+
+
+def _shipped(newer: Path, name: str, expected: str) -> bytes:
+    try:
+        content = (newer / name).read_bytes()
+    except OSError as error:
+        raise BadInput(f"{newer} is not whole: {name} cannot be read ({error.strerror}); fetch it anew") from error
+    if sha256(content) != expected:
+        raise BadInput(f"{newer} is not as it was released: {name} differs; fetch it anew (is it a folder that you work in?)")
+    return content
+
+
+def _bring(root: Path, name: str, content: bytes, mode: int, before: Manifest, yours: bool, changes: Changes) -> None:
+    """One file of the newer release."""
+    path, shipped = root / name, before.files.get(name)
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace(path, content, mode)
+        changes.new.append(name)
+        return
+    there = path.read_bytes()
+    if there == content:
+        return
+    touched = sha256(there) != shipped
+    if touched and yours:
+        if shipped != sha256(content):  # otherwise the course has not changed it
+            changes.beside.append(str(put_beside(path, "new", content).relative_to(root)))
+        return
+    if touched:
+        changes.kept.append(str(keep_beside(path).relative_to(root)))
+    replace(path, content, mode)
+    changes.replaced.append(name)
+
+
+def _remove(root: Path, name: str, before: Manifest, changes: Changes) -> None:
+    """One file that the newer release does not have."""
+    path = root / name
+    if not path.is_file() or not path.parent.resolve().is_relative_to(root.resolve()):
+        return
+    if sha256(path.read_bytes()) != before.files[name]:
+        if name in before.yours:
+            return
+        changes.kept.append(str(keep_beside(path).relative_to(root)))
+    path.unlink()
+    changes.removed.append(name)

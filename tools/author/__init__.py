@@ -1,0 +1,1 @@
+"""For those who write assignments: stubs, golden values, and the measurement of the grader."""

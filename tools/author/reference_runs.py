@@ -1,0 +1,52 @@
+"""The reference and every other version of it, each in a tree of its own, and how to run checks on them."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.assignment import REFERENCE, Assignment
+from autograder.running import Run
+from autograder.sandbox.jail import lease
+from autograder.sandbox.server_handle import Server
+from autograder.session import scratch_space
+from autograder.submission.working_copy import Tree, working_copy
+from tools.author.cases import Case, load_cases
+from tools.author.replace_definition import replace as overlay
+
+
+@dataclass(frozen=True)
+class Workshop:
+    """The trees that golden and verify run on, and how to run on them."""
+
+    assignment: Assignment
+    run: Run
+    reference: Tree
+    scratch: Path
+
+    @property
+    def source(self) -> Path:
+        return REFERENCE / self.assignment.package
+
+    def cases(self, kind: str) -> list[Case]:
+        """kind: "misconceptions" or "alternates"."""
+        path = self.source / f"{kind}.py"
+        return load_cases(path) if path.exists() else []
+
+    def tree_of(self, case: Case) -> Tree:
+        """The reference with one definition replaced, in a tree of its own."""
+        name = f"{case.module}.py"
+        text = overlay((self.reference.folder / name).read_text(encoding="utf-8"), case.qualname, case)
+        return self.tree_with(case.name, name, text)
+
+    def tree_with(self, label: str, name: str, text: str) -> Tree:
+        into = self.scratch / "trees" / label
+        return Tree(into, into / self.assignment.package) if into.exists() else self.reference.with_file(into, name, text)
+
+
+@contextmanager
+def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
+    """Server, scratch folders and a working copy of the reference."""
+    with scratch_space() as scratch, Server(assignment.preload, for_a_class=True) as server, lease() as jail:
+        tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
+        yield Workshop(assignment, Run(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)

@@ -1,0 +1,1 @@
+"""The autograder zip for Gradescope, and a dry run of it."""

@@ -1,0 +1,90 @@
+"""The zip that an instructor uploads to Gradescope as the autograder of one assignment.
+
+Made by an allow-list: the grader without its tests, the assignment's checks public and hidden, golden values, stubs and
+`given`. No solution is on it: stubs are generated afresh, whatever lies in assignments/. The same bytes each time.
+"""
+
+import tomllib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from autograder.assignment import ASSIGNMENTS, ROOT, Assignment
+from autograder.check.collecting import collect
+from autograder.errors import BadInput
+from autograder.gradescope import results as gradescope
+from autograder.gradescope.metadata import Metadata
+from autograder.gradescope.policy import Settings
+from autograder.report.as_json import as_json
+from autograder.report.report import Report, empty_rows
+from autograder.submission.submit import pack
+from tools.author.stubs import stubs
+from tools.grader_files import course, files_below, grader_files
+
+MAX_BYTES = 5_000_000
+IMAGE = Path(__file__).with_name("image")
+
+
+def build(assignment: Assignment) -> bytes:
+    """The autograder zip. BadInput if it would be too large, or if a setting is none."""
+    settings = Settings.of(assignment)
+    files = dict(_scripts(assignment, settings))
+    files |= dict(_named(course() / "autograder", "autograder", grader_files()))
+    files |= dict(_named(ASSIGNMENTS / "given", "assignments/given"))
+    files |= dict(_named(ROOT / "datasets", "datasets"))
+    files |= dict(_assignment(assignment))
+    data = pack(files, executable=("setup.sh", "run_autograder"))
+    if len(data) > MAX_BYTES:
+        largest = sorted(files, key=lambda name: -len(files[name]))[:3]
+        raise BadInput(f"the zip has {len(data):,} bytes, at most {MAX_BYTES:,} are wanted; largest: {', '.join(largest)}")
+    return data
+
+
+def warnings(assignment: Assignment) -> list[str]:
+    """What an instructor should know before uploading."""
+    settings = Settings.of(assignment)
+    said = [f"on Gradescope's page choose: container {settings.container}, timeout {settings.timeout_minutes:g} minutes"]
+    room = float(settings.container.split()[-2]) * 1000 - 400  # the server with torch, and the parent
+    if assignment.memory_mb > room:
+        said.append(f"a check may use {assignment.memory_mb} MB, the container leaves about {room:.0f}: choose a larger one")
+    if assignment.hidden.exists() and settings.hidden_visibility != "visible":
+        said.append("with hidden checks students see no total on Gradescope until they are shown; the output says what it may")
+    return said
+
+
+def _scripts(assignment: Assignment, settings: Settings) -> Iterator[tuple[str, bytes]]:
+    words = {"@ASSIGNMENT@": assignment.id, "@WATCHDOG@": f"{settings.watchdog:.1f}"}
+    for name in ("setup.sh", "run_autograder"):
+        script = (IMAGE / name).read_text(encoding="utf-8")
+        for word, value in words.items():
+            script = script.replace(word, value)
+        yield name, script.encode()
+    project = tomllib.loads((course() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    yield "requirements.txt", ("\n".join(project["dependencies"]) + "\n").encode()
+    yield "constraints.txt", (course() / "constraints.txt").read_bytes()
+    yield "fault.json", _fault(assignment, settings)
+
+
+def _fault(assignment: Assignment, settings: Settings) -> bytes:
+    """The results of a grader that fails before the submission is touched: nobody's points are lost by that."""
+    rows = empty_rows(assignment, collect(assignment, hidden=True))
+    for row in rows:
+        row.status, row.points, row.message = "grader_fault", row.max_points, "the grader did not start"
+    return gradescope.dumps(gradescope.results(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
+
+
+def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
+    folder, package = assignment.folder, f"assignments/{assignment.package}"
+    fresh = stubs(ROOT)
+    yield f"{package}/assignment.toml", (folder / "assignment.toml").read_bytes()
+    for name in assignment.deliverables:
+        path = folder / name
+        yield f"{package}/{name}", fresh[path].encode() if path in fresh else path.read_bytes()
+    for where, name in ((folder / "tests", f"{package}/tests"), (assignment.hidden, f"reference/{assignment.package}/hidden")):
+        for path in [*sorted(where.glob("test_*.py")), *sorted((where / "golden").glob("*"))]:
+            yield f"{name}/{path.relative_to(where)}", path.read_bytes()
+
+
+def _named(folder: Path, name: str, paths: Iterable[Path] | None = None) -> Iterator[tuple[str, bytes]]:
+    """The files of a folder, or those that are given, under the folder's name in the zip."""
+    for path in files_below(folder) if paths is None else paths:
+        yield f"{name}/{path.relative_to(folder).as_posix()}", path.read_bytes()

@@ -1,0 +1,1 @@
+"""What students clone: built by an allow-list, and scanned."""

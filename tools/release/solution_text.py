@@ -1,0 +1,105 @@
+"""What must not be published of a course: solutions, wrong and other right versions, hidden checks, answers to sums.
+
+Read from `reference/`, never imported. What students' files say as well is no secret: signatures, argument checks, hints.
+"""
+
+import ast
+import itertools
+import re
+import tomllib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from autograder.errors import BadInput
+from tools.author.stubs import stubs
+from tools.release.token_stream import Stream, stream, streams
+
+
+@dataclass(frozen=True)
+class Secret:
+    """A piece that must not be published. origin: where it stands, which a finding may say."""
+
+    origin: str
+    stream: Stream
+    prose: bool = False  # its names are words, so it is only looked for as it stands
+
+
+def secrets(root: Path) -> Iterator[Secret]:
+    """All that must not be published of the course at `root`, from its reference/."""
+    # Stubs as they would be made now: what lies on disk may be the leak, and must not excuse itself.
+    known = _statements([*stubs(root).values(), *_texts((root / "assignments" / "given").rglob("*.py"))])
+    for folder in sorted((root / "reference").glob("a[0-9][0-9]_*")):
+        of_checks = known | _statements(_texts((root / "assignments" / folder.name / "tests").glob("*.py")))
+        for path in sorted(folder.rglob("*.py")):
+            origin = f"reference/{path.relative_to(root / 'reference')}"
+            source = path.read_text(encoding="utf-8")
+            if "# BEGIN SOLUTION" in source:
+                yield from _between_markers(source, origin)
+            elif path.name != "__init__.py":
+                yield from _bodies(source, origin, of_checks if path.parent.name == "hidden" else known)
+
+
+def _texts(paths: Iterable[Path]) -> list[str]:
+    return [path.read_text(encoding="utf-8") for path in sorted(paths)]
+
+
+def _statements(sources: list[str]) -> set[str]:
+    """Statements, and what they compute."""
+    nodes = (node for source in sources for node in ast.walk(_tree(source, "a stub")))
+    return {ast.dump(node) for node in nodes if isinstance(node, ast.stmt | ast.expr)}
+
+
+def _between_markers(source: str, origin: str) -> Iterator[Secret]:
+    begun, lines = 0, source.splitlines()
+    for number, line in enumerate(lines, 1):
+        if line.strip().startswith("# BEGIN SOLUTION"):
+            begun = number
+        elif line.strip() == "# END SOLUTION":
+            yield from _code(f"{origin}:{begun}", lines[begun : number - 1])
+
+
+def _bodies(source: str, origin: str, known: set[str]) -> Iterator[Secret]:
+    """What functions do, without the statements that students' files have as well (super().__init__), or `given` has."""
+    lines = source.splitlines()
+    for function in ast.walk(_tree(source, origin)):
+        if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
+            continue
+        doc = ast.get_docstring(function)
+        if "/hidden/" in origin and doc:
+            yield Secret(f"{origin}:{function.lineno}", stream(doc), prose=True)
+        is_secret = lambda node: (
+            not _refuses(node) and not known & {ast.dump(node), ast.dump(getattr(node, "value", None) or node)}
+        )
+        own = itertools.groupby(function.body[bool(doc) :], is_secret)
+        for statements in (list(group) for new, group in own if new):
+            first, last = statements[0].lineno, statements[-1].end_lineno
+            yield from _code(f"{origin}:{first}", lines[first - 1 : last])
+
+
+def _code(origin: str, lines: list[str]) -> Iterator[Secret]:
+    text = re.sub(r"\A(\s*)return ", r"\1       ", "\n".join(lines))  # an expression is a solution wherever it stands
+    for one in streams(text):
+        yield Secret(origin, one)
+
+
+def _tree(source: str | bytes, path: Path | str) -> ast.Module:
+    try:
+        return ast.parse(source)
+    except SyntaxError as error:
+        raise BadInput(
+            f"{path}:{error.lineno} cannot be parsed, so nobody knows what must not be published: {error.msg}"
+        ) from None
+
+
+def _refuses(node: ast.stmt) -> bool:
+    """An argument check: part of the contract, which stubs and `given` state too, each in its words."""
+    return isinstance(node, ast.Raise) or (
+        isinstance(node, ast.If | ast.For) and not node.orelse and all(_refuses(inner) for inner in node.body)
+    )
+
+
+def answers(root: Path) -> Iterator[tuple[str, str]]:
+    """The sums done on paper: their key in by_hand.toml, and the number."""
+    for path in sorted((root / "reference").glob("a[0-9][0-9]_*/by_hand.toml")):
+        yield from tomllib.loads(path.read_text(encoding="utf-8")).items()
