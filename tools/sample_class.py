@@ -11,15 +11,15 @@ from pathlib import Path
 import yaml
 
 from autograder.assignment import REFERENCE, Assignment
-from autograder.cases import load_cases
 from autograder.overlay import replace
 from tools.export import METADATA
+from tools.golden import cases_of
 
 
 def write_class(assignment: Assignment, to: Path, size: int, seed: int = 0) -> None:
     """Write `size` submissions below `to`, a new folder."""
     stream, source = random.Random(seed), REFERENCE / assignment.package
-    cases = load_cases(source / "misconceptions.py")
+    cases = cases_of(assignment, "misconceptions")
     table = {}
     for number in range(1, size + 1):
         folder = to / f"submission_{1000 + number}"
