@@ -43,7 +43,7 @@ def golden(assignment: Name = "") -> None:
 @app.command()
 def verify(
     assignment: Name = "",
-    extra: Annotated[Path | None, typer.Option(help="Folder with misconceptions.py, alternates.py, submissions/NAME/.")] = None,
+    extra: Annotated[Path | None, typer.Option(help="Folder with misconceptions, alternates, submissions/NAME/.")] = None,
     seeds: Annotated[int, typer.Option(help="Grade reference and alternates anew under this many seeds.")] = 0,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the figures there.")] = None,
     quick: Annotated[

@@ -95,6 +95,49 @@ def test_a_faulty_case_is_refused_with_its_place(read, text, complaint):
         read(text)
 
 
+@pytest.fixture
+def read_folder(tmp_path):
+    """Reads a folder of cases: each keyword is a file, and its value the targets of its functions by their names."""
+
+    def read_folder(**files: dict[str, str]) -> list[Case]:
+        folder = tmp_path / "misconceptions"
+        folder.mkdir()
+        for stem, targets in files.items():
+            cases = [f'@misconception("{target}")\ndef {name}():\n    "doc"\n' for name, target in targets.items()]
+            (folder / f"{stem}.py").write_text("\n\n".join(cases), encoding="utf-8")
+        return load_cases(folder)
+
+    return read_folder
+
+
+def test_a_folder_is_read_file_by_file_and_each_file_in_its_order(read_folder):
+    cases = read_folder(rope={"late": "rope.rotate"}, attention={"second": "attention.b", "first": "attention.a"}, norm={})
+    assert [(c.module, c.name) for c in cases] == [("attention", "second"), ("attention", "first"), ("rope", "late")]
+
+
+def test_a_case_of_a_folder_takes_nothing_from_other_files(tmp_path):
+    (tmp_path / "attention.py").write_text(FILE, encoding="utf-8")
+    (tmp_path / "rope.py").write_text(
+        '@misconception("rope.turn")\ndef f(x):\n    "doc"\n    return _clamp(x)\n', encoding="utf-8"
+    )
+    assert [bool(case.preamble) for case in load_cases(tmp_path)] == [True, True, False]
+
+
+def test_a_name_that_two_files_of_a_folder_use_is_refused_with_both_places(read_folder):
+    with pytest.raises(ValueError, match=r"/rope\.py:2: there are two cases named f; the first is at .*/attention\.py:7$"):
+        read_folder(rope={"f": "rope.b"}, attention={"g": "attention.a", "f": "attention.b"})
+
+
+def test_a_case_in_the_file_of_another_module_is_refused_with_its_place(read_folder):
+    with pytest.raises(ValueError, match=r"/rope\.py:7: g is a version of norm\.a, so it belongs in norm\.py$"):
+        read_folder(rope={"f": "rope.a", "g": "norm.a"})
+
+
+def test_a_faulty_case_of_a_folder_is_refused_with_its_place(read_folder):
+    with pytest.raises(ValueError, match=r"/rope\.py:2: a target is a module and a name in it"):
+        read_folder(rope={"f": "rope"})
+
+
 def test_the_file_is_not_run(read):
     assert read('raise SystemExit\n@misconception("a.b")\ndef f():\n    "doc"\n')[0].name == "f"
 
@@ -114,7 +157,11 @@ def test_imported_the_decorators_attach_the_case_and_change_nothing_else():
     assert Complex.__case__ == Case("alternate", "rope.Rope", "Complex", "Complex numbers.")
 
 
-def test_the_real_files_of_cases_can_be_read():
-    for path in Path(__file__).parents[2].glob("reference/*/*.py"):
-        if path.name in ("misconceptions.py", "alternates.py"):
-            assert load_cases(path), path
+ASSIGNMENTS = sorted(Path(__file__).parents[2].glob("reference/a[0-9][0-9]_*"))
+
+
+@pytest.mark.parametrize("folder", ASSIGNMENTS, ids=lambda folder: folder.name)
+def test_the_real_cases_can_be_read_and_each_has_a_name_of_its_own(folder):
+    wrong, right = load_cases(folder / "misconceptions"), load_cases(folder / "alternates")
+    assert {c.kind for c in wrong} == {"misconception"} and {c.kind for c in right} == {"alternate"}
+    assert not {c.name for c in wrong} & {c.name for c in right}

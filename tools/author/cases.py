@@ -1,7 +1,8 @@
 """Other versions of one definition of the reference, kept as data: misconceptions are wrong, alternates right.
 
 A case is an ordinary function or class under a decorator that names what it stands for. Files of cases are read, never
-imported: they lean on names of the module that they change, and they have nothing to run of their own.
+imported: they lean on names of the module that they change, and they have nothing to run of their own. A file has the
+name of that module, and a relative import in it is written as that module would write it.
 """
 
 import ast
@@ -53,21 +54,35 @@ def alternate(target: str) -> Callable:
 
 
 def load_cases(path: Path) -> list[Case]:
-    """The cases of a file in their order, read without running it. ValueError with file and line for a faulty one."""
-    text = path.read_text(encoding="utf-8")
-    lines, tree = text.split("\n"), ast.parse(text, filename=str(path))
-    binders = [binder for statement in tree.body for binder in _binders(statement, lines)]
+    """The cases of a file, or of a folder that has a file for each module; nothing is run.
+
+    Cases of one file keep their order, and files come in that of the alphabet. ValueError with file and line for a case
+    that is faulty, has the name of another one, or stands in another module's file of the folder.
+    """
     cases: dict[str, Case] = {}
+    places: dict[str, str] = {}
+    for file in sorted(path.glob("*.py")) if path.is_dir() else [path]:
+        for line, case in _cases_of(file):
+            place = f"{file}:{line}"
+            if case.name in cases:
+                raise ValueError(f"{place}: there are two cases named {case.name}; the first is at {places[case.name]}")
+            if path.is_dir() and case.module != file.stem:
+                raise ValueError(f"{place}: {case.name} is a version of {case.target}, so it belongs in {case.module}.py")
+            cases[case.name], places[case.name] = case, place
+    return list(cases.values())
+
+
+def _cases_of(file: Path) -> Iterator[tuple[int, Case]]:
+    """The cases of one file, each with its line."""
+    text = file.read_text(encoding="utf-8")
+    lines, tree = text.split("\n"), ast.parse(text, filename=str(file))
+    binders = [binder for statement in tree.body for binder in _binders(statement, lines)]
     for node in tree.body:
         for decorator in filter(_is_case, getattr(node, "decorator_list", ())):
             try:
-                case = _read(node, decorator, lines, binders)
-                if case.name in cases:
-                    raise ValueError(f"there are two cases named {case.name}")
+                yield node.lineno, _read(node, decorator, lines, binders)
             except (ValueError, TypeError) as error:
-                raise ValueError(f"{path}:{node.lineno}: {error}") from None
-            cases[case.name] = case
-    return list(cases.values())
+                raise ValueError(f"{file}:{node.lineno}: {error}") from None
 
 
 def _case(kind: str, target: str, pitfall: int | None = None, ask: str | None = None) -> Case:
@@ -124,7 +139,7 @@ def _binders(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, str]]
     if isinstance(statement, ast.Import | ast.ImportFrom):
         origin = "." * getattr(statement, "level", 0) + (getattr(statement, "module", None) or "")
         for alias in statement.names:
-            if (origin or alias.name).split(".")[0] in ("__future__", "autograder"):
+            if (origin or alias.name).split(".")[0] in ("__future__", "autograder", "tools"):
                 continue
             text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
             yield alias.asname or alias.name.partition(".")[0], f"from {origin} {text}" if origin else text

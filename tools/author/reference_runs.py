@@ -15,6 +15,13 @@ from tools.author.cases import Case, load_cases
 from tools.author.replace_definition import replace as overlay
 
 
+def cases_of(assignment: Assignment, kind: str) -> list[Case]:
+    """All cases of a kind, "misconceptions" or "alternates"; modules come in the order in which students meet them."""
+    folder = REFERENCE / assignment.package / kind
+    cases = load_cases(folder) if folder.exists() else []
+    return sorted(cases, key=lambda case: assignment.deliverables.index(f"{case.module}.py"))
+
+
 @dataclass(frozen=True)
 class Workshop:
     """The trees that golden and verify run on, and how to run on them."""
@@ -30,8 +37,7 @@ class Workshop:
 
     def cases(self, kind: str) -> list[Case]:
         """kind: "misconceptions" or "alternates"."""
-        path = self.source / f"{kind}.py"
-        return load_cases(path) if path.exists() else []
+        return cases_of(self.assignment, kind)
 
     def tree_of(self, case: Case) -> Tree:
         """The reference with one definition replaced, in a tree of its own."""

@@ -14,7 +14,6 @@ from autograder.source.source_text import Definition, SourceText
 _BEGIN = re.compile(r"([ \t]*)# BEGIN SOLUTION(?:[ \t]+(\S+))?\s*$")
 _END = re.compile(r"[ \t]*# END SOLUTION\s*$")
 _STEP = re.compile(r"\(handout: [^)]*\)")
-_NO_STUB = {"misconceptions.py", "alternates.py"}
 _WIDTH = 130
 
 
@@ -39,7 +38,7 @@ def stubs(root: Path) -> dict[Path, str]:
     found = {}
     for path in sorted((root / "reference").glob("a[0-9][0-9]_*/*.py")):
         source = path.read_text(encoding="utf-8")
-        if path.name not in _NO_STUB and "# BEGIN SOLUTION" in source:
+        if "# BEGIN SOLUTION" in source:
             found[root / "assignments" / path.parent.name / path.name] = make_stub(source, path.parent.name, path.name)
     return found
 

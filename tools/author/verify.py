@@ -249,10 +249,11 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
     from tools.author.cases import load_cases
 
     if not folder.is_dir():
-        raise BadInput(f"--extra {folder} is no folder; it may hold misconceptions.py, alternates.py and submissions/NAME/")
+        may_hold = "misconceptions.py or misconceptions/, alternates.py or alternates/, and submissions/NAME/"
+        raise BadInput(f"--extra {folder} is no folder; it may hold {may_hold}")
     found = []
     for kind, low, high in (("misconceptions", 0.0, 99.99), ("alternates", 100.0, 100.0)):
-        if (path := folder / f"{kind}.py").exists():
+        for path in filter(Path.exists, (folder / f"{kind}.py", folder / kind)):
             found += [
                 (f"{kind[:-1]} {c.name}", shop.tree_of(replace(c, name=f"extra_{c.name}")), low, high) for c in load_cases(path)
             ]

@@ -11,7 +11,7 @@ from pathlib import Path
 import yaml
 
 from autograder.assignment import REFERENCE, Assignment
-from tools.author.cases import load_cases
+from tools.author.reference_runs import cases_of
 from tools.author.replace_definition import replace
 from tools.batch.export import METADATA
 
@@ -19,7 +19,7 @@ from tools.batch.export import METADATA
 def write_class(assignment: Assignment, to: Path, size: int, seed: int = 0) -> None:
     """Write `size` submissions below `to`, a new folder."""
     stream, source = random.Random(seed), REFERENCE / assignment.package
-    cases = load_cases(source / "misconceptions.py")
+    cases = cases_of(assignment, "misconceptions")
     table = {}
     for number in range(1, size + 1):
         folder = to / f"submission_{1000 + number}"

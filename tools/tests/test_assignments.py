@@ -140,7 +140,7 @@ def test_five_mistakes_are_named(tmp_path, name, mistake):
     from tools.author.replace_definition import replace
 
     assignment = load(name)
-    case = next(c for c in load_cases(reference(assignment) / "misconceptions.py") if c.name == mistake)
+    case = next(c for c in load_cases(reference(assignment) / "misconceptions") if c.name == mistake)
     tree = working_copy(reference(assignment), assignment, tmp_path / "tree")
     path = tree.folder / f"{case.module}.py"
     path.write_text(replace(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")

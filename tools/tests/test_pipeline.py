@@ -304,11 +304,17 @@ def test_verify_finds_what_is_planted(toy, tmp_path):
         "from tools.author.cases import alternate\n\n\n@alternate('sums.mean')\ndef halved(x, w):\n"
         "    '''Wrong, though it is called an alternate.'''\n    return weighted(x, w) / 2\n"
     )
+    (extra / "misconceptions").mkdir()
+    (extra / "misconceptions" / "sums.py").write_text(
+        "from tools.author.cases import misconception\n\n\n@misconception('sums.mean')\ndef undivided(x, w):\n"
+        "    '''The sum is not divided.'''\n    return weighted(x, w)\n"
+    )
     done = toy.run("verify", "a90", "--quick", "--extra", str(extra), "--json", str(tmp_path / "v.json"), module="tools")
     result = json.loads((tmp_path / "v.json").read_text())["a90"]
     assert result["reference"]["score"] == 100 and result["stubs"] == 0
     assert result["misconceptions"][0]["named_by"]
-    assert {e["case"]: e["score"] for e in result["extra"]} == {"alternate halved": 60, "submission half": 60}
+    scores = {e["case"]: e["score"] for e in result["extra"]}
+    assert scores == {"misconception undivided": 60, "alternate halved": 60, "submission half": 60}
     assert any("extra alternate halved gets 60.0" in p for p in result["problems"]) and done.returncode == 1
 
 

@@ -77,7 +77,8 @@ def course(tmp_path_factory) -> Path:
     reference = root / "reference" / "a01_x"
     (reference / "hidden").mkdir(parents=True)
     (reference / "attention.py").write_text(SOURCE)
-    (reference / "misconceptions.py").write_text(WRONG)
+    (reference / "misconceptions").mkdir()
+    (reference / "misconceptions" / "attention.py").write_text(WRONG)
     (reference / "hidden" / "test_attention.py").write_text(HIDDEN)
     (reference / "by_hand.toml").write_text('share = "0.378"\ncount = "568"\n')
     return root
@@ -269,7 +270,7 @@ def test_every_solution_of_the_course_is_found_again():
     scanner, missed, found = Scanner(ROOT), [], {"as it stands": 0, "renamed": 0}
     for secret in secrets(ROOT):
         path, line = secret.origin.rsplit(":", 1)
-        if Path(path).parent.name in ("hidden", "tests") or Path(path).name in ("misconceptions.py", "alternates.py"):
+        if Path(path).parent.name in ("hidden", "tests", "misconceptions", "alternates"):
             continue
         body = (ROOT / path).read_text(encoding="utf-8").splitlines()[int(line) :]
         body = textwrap.dedent("\n".join(body[: next(i for i, text in enumerate(body) if text.strip() == "# END SOLUTION")]))

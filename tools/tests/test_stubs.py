@@ -132,7 +132,8 @@ def test_stubs_are_written_for_modules_with_solutions_and_only_when_they_change(
     reference = tmp_path / "reference" / "a03_modern"
     reference.mkdir(parents=True)
     (tmp_path / "assignments" / "a03_modern").mkdir(parents=True)
-    for name in ("rope.py", "misconceptions.py", "alternates.py"):
+    for name in ("rope.py", "misconceptions/rope.py", "alternates/rope.py"):
+        (reference / name).parent.mkdir(exist_ok=True)
         (reference / name).write_text(SOURCE, encoding="utf-8")
     (reference / "__init__.py").write_text("")
     stub = tmp_path / "assignments" / "a03_modern" / "rope.py"

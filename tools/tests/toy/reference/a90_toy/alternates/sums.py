@@ -1,4 +1,4 @@
-"""Another route."""
+"""These are other right versions of parts of sums.py. The tolerances allow for all of these routes."""
 
 from tools.author.cases import alternate
 

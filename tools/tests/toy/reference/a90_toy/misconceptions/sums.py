@@ -1,4 +1,4 @@
-"""One mistake, enough to see it named."""
+"""These are wrong versions of parts of sums.py, one mistake each. A docstring is the hint that a student reads."""
 
 from tools.author.cases import misconception
 
