@@ -43,7 +43,7 @@ def grade(
 
     from autograder import assignment as assignments
     from autograder.errors import BadInput, CourseError
-    from autograder.files import save
+    from autograder.files import write_or_refuse
     from autograder.report.as_json import as_json
 
     status = 0
@@ -61,11 +61,11 @@ def grade(
             one = assignments.load(name)
             report = _grade_one(one, source, only, device, force_hidden, long)
             if json_file:
-                save(json_file, json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
+                write_or_refuse(json_file, json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
             if html_file:
-                from autograder.report.html import page
+                from autograder.report.html import render_page
 
-                save(html_file, page(as_json(report)))
+                write_or_refuse(html_file, render_page(as_json(report)))
             _show(report, verbose)
             status = max(status, report.exit_status)
     except CourseError as error:
@@ -101,9 +101,9 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
 def _show(report, verbose: bool = False) -> None:
     from rich.console import Console
 
-    from autograder.report.terminal import show
+    from autograder.report.terminal import print_report
 
-    show(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
+    print_report(report, Console(highlight=False, soft_wrap=False, width=None if sys.stdout.isatty() else _width()), verbose)
 
 
 @app.command()
@@ -115,14 +115,14 @@ def submission(
     """Build the zip to upload, and check it: complete, parsable, not too large."""
     from autograder import assignment as assignments
     from autograder.errors import CourseError
-    from autograder.files import save
+    from autograder.files import write_or_refuse
     from autograder.submission.submit import build
 
     try:
         one = assignments.load(assignment)
         upload = build(source or one.folder, one)
         target = to or Path(f"{one.id}-submission.zip")
-        save(target, upload.data)
+        write_or_refuse(target, upload.data)
     except CourseError as error:
         typer.echo(f"Error: {error}", err=True)
         _leave(error.status)

@@ -6,7 +6,7 @@ from pathlib import Path
 from autograder.errors import BadInput
 
 
-def replace(path: Path, data: bytes | str, mode: int | None = None) -> None:
+def write_atomically(path: Path, data: bytes | str, mode: int | None = None) -> None:
     """Write a file atomically: whoever reads sees what was there before, or all of the new. OSError if it cannot be written.
 
     Text becomes UTF-8, and what UTF-8 does not have becomes "?". mode: its rights, by default those of the umask.
@@ -18,9 +18,9 @@ def replace(path: Path, data: bytes | str, mode: int | None = None) -> None:
     temporary.replace(path)
 
 
-def save(path: Path, data: bytes | str) -> None:
+def write_or_refuse(path: Path, data: bytes | str) -> None:
     """The same for a place that somebody named: BadInput if it cannot be written."""
     try:
-        replace(path, data)
+        write_atomically(path, data)
     except OSError as error:
         raise BadInput(f"{path} cannot be written ({error.strerror}); give another place") from error

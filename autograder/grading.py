@@ -20,17 +20,17 @@ from autograder.check.check import Check
 from autograder.errors import GraderFault
 from autograder.judge.task import Task
 from autograder.observation.golden import Golden
-from autograder.observation.golden_files import load
-from autograder.observation.leaf import Alien, Array
+from autograder.observation.golden_files import load_goldens
+from autograder.observation.leaf import Array, Unsupported
 from autograder.observation.tolerance import DEVICE_FACTOR
 from autograder.report.explanation import explain_outcome
 from autograder.report.hints import Hint, recognise
 from autograder.report.report import Report, Row, empty_rows, environment
-from autograder.running import Run
+from autograder.running import Runner
 from autograder.sandbox.outcome import Interrupted, Outcome, ServerLost
 from autograder.source.delegate import delegate
 from autograder.submission.working_copy import Tree
-from autograder.text import plain
+from autograder.text import sanitize
 
 
 @dataclass
@@ -49,7 +49,7 @@ class Judgement:
 class Grader:
     """Judges checks of one assignment; golden values are read once a file."""
 
-    def __init__(self, run: Run):
+    def __init__(self, run: Runner):
         self.run, self._goldens, self._lock = run, {}, threading.Lock()
 
     def golden(self, check: Check) -> Golden:
@@ -58,7 +58,7 @@ class Grader:
             return check.judge.expected(check.seed)
         with self._lock:
             if check.path not in self._goldens:
-                self._goldens[check.path] = load(check.path.parent / "golden" / check.path.stem)
+                self._goldens[check.path] = load_goldens(check.path.parent / "golden" / check.path.stem)
         try:
             return self._goldens[check.path][check.name]
         except KeyError:
@@ -95,7 +95,7 @@ class Grader:
             reason, text = explain_outcome(outcome, int(check.limits.get("memory_mb", self.run.assignment.memory_mb)))
             known = self._recognise(check, outcome, golden) if reason == "raised" else []
             return Judgement(0.0, reason, text, known, outcome=outcome)
-        mismatch = judge.compare(outcome.seen, golden, DEVICE_FACTOR[check.device or self.run.device])
+        mismatch = judge.compare(outcome.observation, golden, DEVICE_FACTOR[check.device or self.run.device])
         if mismatch is None and judge.mode == "observe" and outcome.inputs != golden.inputs:
             return Judgement(
                 0.0,
@@ -114,23 +114,23 @@ class Grader:
             return Judgement(share, "pace", slow.text if slow else f"{ratio:.2f} times the baseline", outcome=outcome)
         if judge.mode == "memory" and (large := judge.judge_growth(*[s.peak_bytes for s in outcome.steps[1:3]])):
             return Judgement(0.0, "growth", large.text, outcome=outcome)
-        return Judgement(1.0, message=judge.remark(outcome.seen, golden), outcome=outcome)
+        return Judgement(1.0, message=judge.remark(outcome.observation, golden), outcome=outcome)
 
     def _recognise(self, check: Check, outcome: Outcome, golden: Golden) -> list[Hint]:
         return recognise(outcome, golden, self.run.assignment.folder / "tests")
 
     def refuted(self, case: str, passed: list[Check]) -> bool:
         """Whether a misconception would have failed a check that passes."""
-        return any(sketch.case == case for check in passed for sketch in self.golden(check).sketches)
+        return any(fingerprint.case == case for check in passed for fingerprint in self.golden(check).fingerprints)
 
 
 def _ranked(check: Check, outcome: Outcome, ratio: float) -> float | None:
     """The number that @ranks names: a leaf with one finite number, or "pace", the time as a ratio to the baseline."""
     if check.ranks is None or check.hidden:
         return None
-    leaf = ratio if check.judge.mode == "pace" and check.ranks[0] == "pace" else outcome.seen.get(check.ranks[0])
+    leaf = ratio if check.judge.mode == "pace" and check.ranks[0] == "pace" else outcome.observation.get(check.ranks[0])
     values = leaf.values.ravel() if isinstance(leaf, Array) else [leaf]
-    if len(values) != 1 or isinstance(values[0], str | Alien | NoneType) or not math.isfinite(values[0]):
+    if len(values) != 1 or isinstance(values[0], str | Unsupported | NoneType) or not math.isfinite(values[0]):
         return None
     return float(values[0])
 
@@ -140,7 +140,7 @@ def _fault(message: str, started: float) -> Judgement:
 
 
 def grade(
-    run: Run,
+    run: Runner,
     tree: Tree,
     checks: list[Check],
     scratch: Path,
@@ -167,10 +167,10 @@ def grade(
     return report
 
 
-def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | None, progress: Callable[[Row], None]) -> None:
+def _each(rows: list[Row], work: Callable[[Row], None], run: Runner, jobs: int | None, progress: Callable[[Row], None]) -> None:
     """Do the work for each row: plain checks side by side, stepwise ones alone after them."""
-    alone = [r for r in rows if r.check.judge is not None and r.check.judge.mode != "observe"]
-    together = [r for r in rows if r not in alone]
+    timed = [r for r in rows if r.check.judge is not None and r.check.judge.mode != "observe"]
+    parallel = [r for r in rows if r not in timed]
 
     def one(row: Row) -> None:
         if (device := row.check.device) and not has_device(device):
@@ -184,15 +184,15 @@ def _each(rows: list[Row], work: Callable[[Row], None], run: Run, jobs: int | No
 
     pool = ThreadPoolExecutor(jobs or (len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()))
     try:
-        for future in [pool.submit(one, row) for row in together]:
+        for future in [pool.submit(one, row) for row in parallel]:
             future.result()
     except KeyboardInterrupt:
         run.server.cancelled.set()
         raise
     finally:
         pool.shutdown(cancel_futures=True)
-    for row in alone:
-        with run.quiet:
+    for row in timed:
+        with run.timing_lock:
             one(row)
 
 
@@ -203,7 +203,7 @@ def _settle(row: Row, judgement: Judgement) -> None:
         else ("passed" if judgement.share == 1 else "partial" if judgement.share > 0 else "failed")
     )
     row.points = row.max_points * judgement.share
-    row.reason, row.message, row.seconds = judgement.reason, plain(judgement.message), judgement.outcome.seconds
+    row.reason, row.message, row.seconds = judgement.reason, sanitize(judgement.message), judgement.outcome.seconds
     row.candidates, row.ranked = judgement.hints, judgement.ranked
     _name(row, judgement.hints[:1])
     row.output = "" if row.check.hidden else judgement.outcome.output
@@ -266,7 +266,7 @@ def _is_unwritten(row: Row) -> bool:
     return row.reason == "todo" and row.check.part.rpartition(".")[2] in row.message
 
 
-def substitute(tree: Tree, parts: frozenset[str], run: Run, into: Path) -> Tree | None:
+def substitute(tree: Tree, parts: frozenset[str], run: Runner, into: Path) -> Tree | None:
     """The tree with these parts imported from `given`; None where `given` has no such part or a file cannot be parsed."""
     package = run.assignment.package
     result = tree

@@ -57,18 +57,18 @@ class _Bench:
     def __init__(self, folder: Path):
         from autograder import assignment
         from autograder.grading import Grader
-        from autograder.running import Run
-        from autograder.sandbox.jail import lease
+        from autograder.running import Runner
+        from autograder.sandbox.jail import reserve_user
         from autograder.sandbox.server_handle import Server
         from autograder.session import scratch_space
         from autograder.submission.working_copy import working_copy
 
         self.assignment = assignment.read(folder)
         self._open = ExitStack()
-        scratch, jail = self._open.enter_context(scratch_space()), self._open.enter_context(lease())
+        scratch, jail = self._open.enter_context(scratch_space()), self._open.enter_context(reserve_user())
         self.server = self._open.enter_context(Server(self.assignment.preload))
         self.tree = working_copy(folder, self.assignment, scratch / "tree")
-        self.grader = Grader(Run(self.server, self.assignment, scratch / "cwd", self.tree, jail))
+        self.grader = Grader(Runner(self.server, self.assignment, scratch / "cwd", self.tree, jail))
 
     def judge(self, check):
         return self.grader.judge(check, self.tree)
@@ -80,7 +80,7 @@ class _Bench:
         import torch
 
         from autograder.check.draw import Draw
-        from autograder.observation.serialization import pack, unpack
+        from autograder.observation.serialization import deserialize, serialize
         from autograder.sandbox.outcome import Outcome
         from autograder.sandbox.worker import Solution
 
@@ -88,10 +88,10 @@ class _Bench:
         try:
             torch.manual_seed(check.seed)
             draw = Draw(check.seed)
-            seen = check.function(Solution(self.assignment.package, str(self.assignment.folder)), draw)
+            observation = check.function(Solution(self.assignment.package, str(self.assignment.folder)), draw)
         finally:
             sys.path.remove(str(self.assignment.folder.parent))
-        outcome = Outcome("observed", unpack(pack(seen)), draw.input_digests())
+        outcome = Outcome("observed", deserialize(serialize(observation)), draw.input_digests())
         return self.grader._compare(check, self.grader.golden(check), outcome, 0.0)
 
     def close(self) -> None:

@@ -28,7 +28,7 @@ _UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would 
 
 
 @dataclass(frozen=True)
-class Run:
+class Runner:
     """How to run a check. scratch: a folder in which each worker gets one of its own; given: a tree without student code;
     exact: float64 for float32; seed: added to the check's own; deadline: of the whole grade, by time.monotonic();
     quiet: held while a timed check runs, so that those of other grades on this machine wait."""
@@ -42,9 +42,9 @@ class Run:
     seed: int = 0
     device: str = "cpu"
     deadline: float = math.inf
-    quiet: AbstractContextManager = field(default_factory=nullcontext)
+    timing_lock: AbstractContextManager = field(default_factory=nullcontext)
 
-    def exactly(self) -> "Run":
+    def in_float64(self) -> "Runner":
         return replace(self, exact=True)
 
     def observe(self, check: Check, tree: Tree) -> Outcome:
@@ -72,7 +72,10 @@ class Run:
             prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
             predicted = self._in_time(observe(self.server, request, self._seconds(check), [prefixes, trained.frame]))
         if predicted.kind == "observed":
-            predicted.seen = {"history": trained.seen.get("history"), "log_probs": predicted.seen.get("log_probs")}
+            predicted.observation = {
+                "history": trained.observation.get("history"),
+                "log_probs": predicted.observation.get("log_probs"),
+            }
         return replace(predicted, output=trained.output + predicted.output)
 
     def compile(self, tree: Tree) -> Outcome:
@@ -116,7 +119,7 @@ class Run:
                         step = Outcome("raised", error={"type": "RuntimeError", "message": "the check ended early", "frames": []})
                     return step
                 if worker is workers[0]:
-                    first.seen |= {f"step {number}.{path}": leaf for path, leaf in step.seen.items()}
+                    first.observation |= {f"step {number}.{path}": leaf for path, leaf in step.observation.items()}
                 steps.append(step)
         first.steps = steps
         return first
@@ -137,7 +140,7 @@ class Run:
     def _private_folder(self) -> Iterator[str]:
         """An empty folder for one worker, so that nothing written there outlives its check."""
         folder = Path(tempfile.mkdtemp(dir=self.scratch))
-        self.jail.own(folder)
+        self.jail.give_to_user(folder)
         try:
             yield str(folder)
         finally:

@@ -13,7 +13,7 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.report.report import Report, Row
-from autograder.sandbox.jail import here, lease
+from autograder.sandbox.jail import detect_isolation, reserve_user
 from autograder.sandbox.server_handle import Server
 
 
@@ -26,7 +26,7 @@ def grade_folder(
     device: str = "cpu",
     jobs: int | None = None,
     seconds: float = math.inf,
-    quiet: AbstractContextManager | None = None,
+    timing_lock: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Report:
     """Grade the deliverables of a folder. `server` may serve many grades, one after another or side by side.
@@ -36,13 +36,22 @@ def grade_folder(
     """
     from autograder.grading import grade
     from autograder.precompile import WORTH_IT, precompile
-    from autograder.running import Run
+    from autograder.running import Runner
     from autograder.submission.working_copy import working_copy
 
-    with scratch_space() as scratch, lease() as jail:
+    with scratch_space() as scratch, reserve_user() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
         until = time.monotonic() + seconds
-        run = Run(server, assignment, scratch / "cwd", tree, jail, device=device, deadline=until, quiet=quiet or nullcontext())
+        run = Runner(
+            server,
+            assignment,
+            scratch / "cwd",
+            tree,
+            jail,
+            device=device,
+            deadline=until,
+            timing_lock=timing_lock or nullcontext(),
+        )
         if len(checks) >= WORTH_IT:
             precompile(run, tree)
         return grade(run, tree, checks, scratch, jobs, progress)
@@ -65,7 +74,7 @@ def checks_of(assignment: Assignment, only: str | None = None, force_hidden: boo
     """
     from autograder.check.collecting import collect
 
-    hidden = assignment.hidden.exists() and (force_hidden or here().hides(assignment.hidden))
+    hidden = assignment.hidden.exists() and (force_hidden or detect_isolation().can_hide(assignment.hidden))
     checks = collect(assignment, only, hidden, long)
     for check in checks:
         if check.on_request:

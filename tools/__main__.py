@@ -28,7 +28,7 @@ def stubs() -> None:
 
 @app.command()
 def golden(assignment: Name = "") -> None:
-    """Record golden observations, tolerances and sketches from the reference."""
+    """Record golden observations, tolerances and fingerprints from the reference."""
     from autograder.assignment import ROOT
     from tools.author.golden import golden as record
 
@@ -53,13 +53,13 @@ def verify(
     """Measure the grader: reference and alternates 100, stubs 0, misconceptions and mutants rejected and named."""
     import json
 
-    from tools.author.verify import page
+    from tools.author.verify import render_verification
     from tools.author.verify import verify as measure
 
     results = {}
     for one in _assignments(assignment):
         results[one.id] = measure(one, extra, seeds, quick)
-        typer.echo(page(results[one.id]))
+        typer.echo(render_verification(results[one.id]))
     if json_file:
         json_file.write_text(json.dumps(results, indent=1, default=str) + "\n", encoding="utf-8")
     raise typer.Exit(0 if all(not r["problems"] for r in results.values()) else 1)
@@ -108,11 +108,11 @@ def gradescope(
     import tempfile
 
     from autograder.assignment import load
-    from autograder.files import save
+    from autograder.files import write_or_refuse
     from tools.gradescope.package import build, warnings
 
     one = load(assignment)
-    save(to, build(one))
+    write_or_refuse(to, build(one))
     typer.echo(f"wrote {to}, {to.stat().st_size:,} bytes")
     for warning in warnings(one):
         typer.echo(f"  {warning}")

@@ -6,9 +6,9 @@ from pathlib import Path
 from autograder.assignment import ROOT, load
 from autograder.check.collecting import collect
 from autograder.grading import grade
-from autograder.report.terminal import show
-from tools.author.reference_runs import workshop
-from tools.author.replace_definition import replace
+from autograder.report.terminal import print_report
+from tools.author.reference_runs import reference_runs
+from tools.author.replace_definition import replace_definition
 from tools.author.stubs import stubs
 
 MISTAKES = ("mask_after_softmax", "eps_outside_the_root")
@@ -19,20 +19,20 @@ def draw(path: Path) -> Path:
     from rich.console import Console
 
     assignment = load("a01")
-    with workshop(assignment) as shop:
-        tree = shop.reference
-        for case in (c for c in shop.cases("misconceptions") if c.name in MISTAKES):
+    with reference_runs(assignment) as runs:
+        tree = runs.reference
+        for case in (c for c in runs.cases("misconceptions") if c.name in MISTAKES):
             name = f"{case.module}.py"
-            text = replace((tree.folder / name).read_text(encoding="utf-8"), case.qualname, case)
-            tree = tree.with_file(shop.scratch / "picture" / case.name, name, text)
+            text = replace_definition((tree.folder / name).read_text(encoding="utf-8"), case.qualname, case)
+            tree = tree.with_file(runs.scratch / "picture" / case.name, name, text)
         stub = stubs(ROOT)[assignment.folder / "inspect.py"]
-        tree = tree.with_file(shop.scratch / "picture" / "stub", "inspect.py", stub)
-        scratch = shop.scratch / "grade"
+        tree = tree.with_file(runs.scratch / "picture" / "stub", "inspect.py", stub)
+        scratch = runs.scratch / "grade"
         scratch.mkdir()
-        report = grade(shop.run, tree, collect(assignment), scratch)
+        report = grade(runs.run, tree, collect(assignment), scratch)
     with Path("/dev/null").open("w") as nowhere:
         console = Console(record=True, width=112, file=nowhere, force_terminal=True, highlight=False)
-        show(report, console)
+        print_report(report, console)
     path.parent.mkdir(exist_ok=True)
     svg = re.sub(r"@font-face \{.*?\}\s", "", console.export_svg(title="make grade A=a01"), flags=re.DOTALL)  # no fonts from afar
     path.write_text(svg, encoding="utf-8")

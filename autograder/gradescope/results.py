@@ -10,14 +10,14 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from autograder.files import replace
+from autograder.files import write_atomically
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 
 MAX_TEXT = 100_000  # Gradescope cuts each output there
 
 
-def results(report: dict, settings: Settings, metadata: Metadata, unfinished: str = "") -> dict[str, Any]:
+def graded(report: dict, settings: Settings, metadata: Metadata, unfinished: str = "") -> dict[str, Any]:
     """results.json of one graded submission. unfinished: why checks were not reached, if the run was cut short.
 
     The score is the earned points, less what lateness costs; points of a fault of the grader are granted and flagged.
@@ -61,7 +61,7 @@ def not_graded(report: dict, settings: Settings, metadata: Metadata, free: datet
         f"Not graded: {rate.submissions} submissions were graded in the last {rate.hours:g} hours, and that is the limit. "
         f"The next one is graded from {free:%Y-%m-%d %H:%M} UTC on. Your previous score, {kept:g}, is kept."
     )
-    value = results(report, settings, metadata, why)
+    value = graded(report, settings, metadata, why)
     value["score"], value["output"] = kept, text(why)
     value["extra_data"]["refused"].append(metadata.created_at.isoformat())
     return value
@@ -165,4 +165,4 @@ def dumps(value: dict[str, Any]) -> str:
 
 def write(path: Path, value: dict[str, Any]) -> None:
     """As a file that is never half written."""
-    replace(path, dumps(value))
+    write_atomically(path, dumps(value))

@@ -22,15 +22,15 @@ from autograder.gradescope import results as gradescope
 from autograder.gradescope.policy import CONTAINERS, Settings
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, Row, empty_rows, environment
-from autograder.sandbox.jail import here
+from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import home, is_archive, unpack
+from autograder.submission.archive import extract, find_deliverables, is_archive
 
 EVERY = 2.0  # seconds between two reports so far
 
 
-class SoFar:
+class PartialReport:
     """The report of a run that is under way: a row for each check, filled in as the checks are done."""
 
     def __init__(self, assignment: Assignment, checks: list[Check], save):
@@ -39,7 +39,7 @@ class SoFar:
         self.rows = {row.id: row for row in empty_rows(assignment, checks)}
 
     def report(self) -> dict:
-        report = Report(self._assignment, list(self.rows.values()), here().level, environment=environment())
+        report = Report(self._assignment, list(self.rows.values()), detect_isolation().level, environment=environment())
         report.seconds = time.monotonic() - self._started
         return as_json(report)
 
@@ -71,35 +71,35 @@ def main(name: str, root: Path) -> int:
     with Server(assignment.preload) as server:
         checks = checks_of(assignment)
         cut = "The run was killed from outside before its end."
-        so_far = SoFar(assignment, checks, lambda report: write(gradescope.results(report, settings, told, cut)))
+        partial = PartialReport(assignment, checks, lambda report: write(gradescope.graded(report, settings, told, cut)))
         if free := settings.rate.next_free(told):
-            write(gradescope.not_graded(so_far.report(), settings, told, free))
+            write(gradescope.not_graded(partial.report(), settings, told, free))
             print("over the rate limit: not graded, the previous score is kept")
             return 0
-        write(gradescope.results(so_far.report(), settings, told, cut))
+        write(gradescope.graded(partial.report(), settings, told, cut))
         try:
-            report, cut = _grade(root / "submission", assignment, checks, server, settings, so_far)
+            report, cut = _grade(root / "submission", assignment, checks, server, settings, partial)
             cut = late if cut else ""
         except KeyboardInterrupt:  # the deadline, outside of what grade() guards
-            report, cut = so_far.report(), late
+            report, cut = partial.report(), late
         except (OSError, MemoryError) as error:  # a submission can use up a machine, so nothing is granted for that
-            report, cut = so_far.report(), f"The grader ran out of something ({error or 'memory'}); ask for a regrade."
+            report, cut = partial.report(), f"The grader ran out of something ({error or 'memory'}); ask for a regrade."
         except Exception as error:  # ours: whatever a submission holds must not bring us here
-            so_far.grant(f"{type(error).__name__}: {error}")
-            report, cut = so_far.report(), ""
+            partial.grant(f"{type(error).__name__}: {error}")
+            report, cut = partial.report(), ""
         finally:
             signal.setitimer(signal.ITIMER_REAL, 0)
-    write(gradescope.results(report, settings, told, cut))
+    write(gradescope.graded(report, settings, told, cut))
     _tell_staff(report, settings, told, cut)
     return 0
 
 
-def _grade(folder: Path, assignment, checks, server, settings, so_far) -> tuple[dict, bool]:
+def _grade(folder: Path, assignment, checks, server, settings, partial) -> tuple[dict, bool]:
     """The report on the submission, and whether the deadline cut it short."""
     with tempfile.TemporaryDirectory(prefix="upload-") as scratch:
         source, notes = _contents(folder, assignment, Path(scratch))
         jobs = CONTAINERS[settings.container]
-        report = grade_folder(source, assignment, checks, server, jobs=jobs, progress=so_far.add)
+        report = grade_folder(source, assignment, checks, server, jobs=jobs, progress=partial.add)
     value = as_json(report)
     value["notes"] = notes + value["notes"]
     return value, report.interrupted
@@ -109,10 +109,10 @@ def _contents(folder: Path, assignment: Assignment, scratch: Path) -> tuple[Path
     """The folder, or what is in the one archive that was uploaded in place of files; and notes for the report."""
     names = assignment.deliverables
     archives = [f for f in sorted(folder.iterdir()) if is_archive(f)] if folder.is_dir() else []
-    if len(archives) != 1 or any((home(folder, names) / name).exists() for name in names):
+    if len(archives) != 1 or any((find_deliverables(folder, names) / name).exists() for name in names):
         return folder, []
     try:
-        unpack(archives[0], scratch / "files")
+        extract(archives[0], scratch / "files")
         return scratch / "files", [f"graded what is in {gradescope.text(archives[0].name, 100, one_line=True)}"]
     except BadInput as error:
         (scratch / "nothing").mkdir()

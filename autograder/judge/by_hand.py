@@ -18,14 +18,14 @@ class AnswersByHand(Judge):
     def __init__(self, key: str, digits: int):
         self.key, self.digits = key, digits
 
-    def record(self, seen: Observation) -> Golden:
+    def record(self, observation: Observation) -> Golden:
         """Golden leaves that hold the accepted numbers as hashes alone."""
-        right, unit = self._read(seen["answer"]), Decimal(1).scaleb(-self.digits)
+        right, unit = self._read(observation["answer"]), Decimal(1).scaleb(-self.digits)
         accepted = [right - unit, right, right + unit] if self.digits else [right]
         return Golden({"answer": Expected(" ".join(self._hash(a) for a in accepted))})
 
-    def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
-        answer = seen.get("answer")
+    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
+        answer = observation.get("answer")
         number = self._read(answer) if isinstance(answer, str) else None
         if number is None:
             wanted = f"{self.digits} decimals" if self.digits else "a whole number"

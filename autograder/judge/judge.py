@@ -17,26 +17,26 @@ class Judge:
         function.__judge__ = self
         return function
 
-    def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
+    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
         """The first mismatch: keys, then type, dtype and shape, then finite, then values, then overwritten inputs."""
         for path in golden.leaves:
-            if path not in seen:
-                return Mismatch(path, "missing", f"{path} is missing; {_have(seen)}")
-        for path in seen:
+            if path not in observation:
+                return Mismatch(path, "missing", f"{path} is missing; {_have(observation)}")
+        for path in observation:
             if path not in golden.leaves:
                 return Mismatch(path, "unexpected", f"{path} was not expected; the names should be {_list(golden.leaves)}")
         for path, expected in golden.leaves.items():
-            if mismatch := structural_mismatch(path, seen[path], expected.value):
+            if mismatch := structural_mismatch(path, observation[path], expected.value):
                 return mismatch
         for path, expected in golden.leaves.items():
-            if not expected.random and (mismatch := value_mismatch(path, seen[path], expected, factor)):
+            if not expected.random and (mismatch := value_mismatch(path, observation[path], expected, factor)):
                 return mismatch
         return None
 
     def explain(self, mismatch: Mismatch) -> str:
         return mismatch.text
 
-    def remark(self, seen: Observation, golden: Golden) -> str:
+    def remark(self, observation: Observation, golden: Golden) -> str:
         """What is worth knowing about an observation that is right."""
         return ""
 
@@ -53,5 +53,5 @@ def _list(names) -> str:
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _have(seen: Observation) -> str:
-    return f"there are {_list(seen)}" if seen else "nothing was returned"
+def _have(observation: Observation) -> str:
+    return f"there are {_list(observation)}" if observation else "nothing was returned"

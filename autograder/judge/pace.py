@@ -27,9 +27,9 @@ class KeepsPace(Judge):
         """Share of the points: 1 up to `full`, 0 from `none` on, linear between."""
         return min(1.0, max(0.0, (self.none - ratio) / (self.none - self.full)))
 
-    def ratio(self, mine: list[float], baseline: list[float]) -> float:
+    def ratio(self, actual: list[float], baseline: list[float]) -> float:
         """Median of the ratios pair by pair, so that a machine that slows down slows both."""
-        return statistics.median(a / max(b, 1e-9) for a, b in zip(mine, baseline, strict=True))
+        return statistics.median(a / max(b, 1e-9) for a, b in zip(actual, baseline, strict=True))
 
     def judge_ratio(self, ratio: float) -> Mismatch | None:
         if ratio <= self.full:

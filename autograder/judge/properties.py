@@ -17,8 +17,8 @@ Predicate = Callable[[Observation], str | None]
 def same(first: str, second: str, ulps: int = 4096) -> Predicate:
     """Two leaves are equal up to `ulps` units in the last place of their largest value."""
 
-    def holds(seen: Observation) -> str | None:
-        (a, dtype), (b, _) = numbers(seen[first]), numbers(seen[second])
+    def holds(observation: Observation) -> str | None:
+        (a, dtype), (b, _) = numbers(observation[first]), numbers(observation[second])
         bound = ulps * np.finfo(np.float64 if dtype == "float64" else np.float32).eps * max(np.abs(a).max(), np.abs(b).max())
         gap = np.abs(a - b).max()
         return None if gap <= bound else f"{first} and {second} should be equal; they differ by up to {gap:.3g}"
@@ -29,9 +29,9 @@ def same(first: str, second: str, ulps: int = 4096) -> Predicate:
 def exactly_zero(*leaves: str) -> Predicate:
     """Every value of these leaves is zero, to the last bit."""
 
-    def holds(seen: Observation) -> str | None:
+    def holds(observation: Observation) -> str | None:
         for leaf in leaves:
-            values, _ = numbers(seen[leaf])
+            values, _ = numbers(observation[leaf])
             if (values != 0).any():
                 where = tuple(int(i) for i in np.argwhere(values != 0)[0])
                 return f"{leaf}{list(where)} should be exactly 0, got {values[where]:.4g}"
@@ -42,7 +42,7 @@ def exactly_zero(*leaves: str) -> Predicate:
 
 def at_most(leaf: str, count: float) -> Predicate:
     """A number that is no larger than this."""
-    return lambda seen: None if seen[leaf] <= count else f"{leaf}: {seen[leaf]}; {count} are enough"
+    return lambda observation: None if observation[leaf] <= count else f"{leaf}: {observation[leaf]}; {count} are enough"
 
 
 def gaussian(leaf: str, std: float, false_alarms: float = 1e-6) -> Predicate:
@@ -52,8 +52,8 @@ def gaussian(leaf: str, std: float, false_alarms: float = 1e-6) -> Predicate:
     with relative deviation √(2/n), which holds to three digits from n = 10,000 on.
     """
 
-    def holds(seen: Observation) -> str | None:
-        values, _ = numbers(seen[leaf])
+    def holds(observation: Observation) -> str | None:
+        values, _ = numbers(observation[leaf])
         n, z = values.size, _two_sided(false_alarms / 2)
         mean, variance = float(values.mean()), float(values.var())
         if abs(mean) > z * std / math.sqrt(n):
@@ -82,8 +82,8 @@ def truncated_gaussian(leaf: str, std: float, cut: float, false_alarms: float = 
     beyond = (1 + 1e-6) * cut * s  # rounding
     rate = math.log(2 * 3 / false_alarms)
 
-    def holds(seen: Observation) -> str | None:
-        x = np.sort(numbers(seen[leaf])[0].ravel())
+    def holds(observation: Observation) -> str | None:
+        x = np.sort(numbers(observation[leaf])[0].ravel())
         n, largest = x.size, float(np.abs(x).max())
         off_mean = _bernstein(n, rate, std**2, cut * s)
         off_square = _bernstein(n, rate, s**4 * fourth - std**4, max(std**2, (cut * s) ** 2 - std**2)) / std**2
@@ -111,8 +111,8 @@ def truncated_gaussian(leaf: str, std: float, cut: float, false_alarms: float = 
 def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
     """A dropped-out tensor of ones: a share 1 − p of the values survives, scaled by 1/(1 − p); the others are zero."""
 
-    def holds(seen: Observation) -> str | None:
-        values, _ = numbers(seen[leaf])
+    def holds(observation: Observation) -> str | None:
+        values, _ = numbers(observation[leaf])
         scale = 1 / (1 - p)
         if (np.abs(values - scale) > 1e-4).sum() + (values == 0).sum() > values.size or not (
             (values == 0) | (np.abs(values - scale) < 1e-4)
@@ -138,8 +138,8 @@ def frequencies(leaf: str, chances, false_alarms: float = 1e-6) -> Predicate:
     """
     chances = np.asarray(chances, dtype=np.float64)
 
-    def holds(seen: Observation) -> str | None:
-        counts, _ = numbers(seen[leaf])
+    def holds(observation: Observation) -> str | None:
+        counts, _ = numbers(observation[leaf])
         n, bound = counts.sum(), math.log(2 * chances.size / false_alarms)
         if n <= 0 or (counts < 0).any():
             return f"{leaf} counts nothing"
@@ -157,7 +157,7 @@ def frequencies(leaf: str, chances, false_alarms: float = 1e-6) -> Predicate:
 
 def all_of(*predicates: Predicate) -> Predicate:
     """All hold; the first that does not speaks."""
-    return lambda seen: next((sentence for p in predicates if (sentence := p(seen))), None)
+    return lambda observation: next((sentence for p in predicates if (sentence := p(observation))), None)
 
 
 def _bernstein(n: int, rate: float, variance: float, bound: float) -> float:

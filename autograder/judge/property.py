@@ -18,13 +18,13 @@ class Satisfies(Judge):
     def __init__(self, predicate: Callable[[Observation], str | None], random: tuple[str, ...] = ()):
         self.predicate, self.random = predicate, random
 
-    def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
-        mismatch = super().compare(seen, golden, factor)
+    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
+        mismatch = super().compare(observation, golden, factor)
         structural = mismatch and mismatch.reason not in ("value", "nonfinite")
         if structural:
             return mismatch
         try:
-            sentence = self.predicate(seen)
+            sentence = self.predicate(observation)
         except Exception:
             if mismatch is None:
                 raise

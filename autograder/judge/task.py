@@ -36,7 +36,7 @@ class Task:
         return self.loss(np.log(np.maximum(self.exact, 1e-300)))
 
     @property
-    def ceiling(self) -> float:
+    def unigram_loss(self) -> float:
         """The loss of how often each byte stands in the text, which needs no training."""
         counts = np.bincount(np.frombuffer(self.text, np.uint8), minlength=VOCABULARY) + 0.5
         return self.loss(np.tile(np.log(counts / counts.sum()), (len(self.prefixes), 1)))
@@ -45,9 +45,9 @@ class Task:
         """Mean cross-entropy with the exact distributions; log_probabilities: (prefixes, 256)."""
         return float(-np.where(self.exact > 0, self.exact * log_probabilities, 0.0).sum(axis=1).mean())
 
-    def share(self, loss: float) -> float:
+    def fraction_of_gap(self, loss: float) -> float:
         """How much of the way from the ceiling to the floor a loss has gone: 1 at the floor, negative above the ceiling."""
-        return (self.ceiling - loss) / (self.ceiling - self.floor)
+        return (self.unigram_loss - loss) / (self.unigram_loss - self.floor)
 
     @classmethod
     def of_text(cls, text: bytes, context: int, count: int, seed: int) -> "Task":
@@ -91,7 +91,7 @@ class Task:
         return cls(unpacked("text"), prefixes, exact, leaf["text_floor"], leaf["document_sd"])
 
 
-def where_it_went(history: np.ndarray) -> str:
+def describe_curve(history: np.ndarray) -> str:
     """The course of a training run in a sentence. history: (records, 3) of step, loss and gradient norm."""
     if not len(history):
         return ""

@@ -6,7 +6,7 @@ import numpy as np
 
 from autograder.judge.judge import Judge
 from autograder.judge.mismatch import Mismatch, describe_type
-from autograder.judge.task import VOCABULARY, Task, sees_its_target, where_it_went
+from autograder.judge.task import VOCABULARY, Task, describe_curve, sees_its_target
 from autograder.observation.golden import Golden
 from autograder.observation.leaf import Array, Observation
 
@@ -26,10 +26,10 @@ class TrainsTo(Judge):
     def __init__(self, predict: Callable, share: float, corpus: dict[str, dict], prefixes: int = 512):
         self.predict, self.share, self.corpus, self.prefixes = predict, share, corpus, prefixes
 
-    def compare(self, seen: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
-        """seen: history of the training worker, log_probs of the predicting one."""
+    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
+        """observation: history of the training worker, log_probs of the predicting one."""
         task = Task.of(golden)
-        history, given = seen.get("history"), seen.get("log_probs")
+        history, given = observation.get("history"), observation.get("log_probs")
         history = np.asarray(history.values, np.float64) if isinstance(history, Array) and history.values.ndim == 2 else None
         if history is None or history.shape[1:] != (3,):
             return Mismatch("history", "shape", "the check returns no history of (step, loss, gradient norm)")
@@ -37,7 +37,7 @@ class TrainsTo(Judge):
         if not isinstance(given, Array) or given.shape != shape:
             had = given.shape if isinstance(given, Array) else describe_type(given)
             return Mismatch("log_probs", "shape", f"log-probabilities of shape {shape} are needed; got {had}")
-        course, log_probs = where_it_went(history), given.values.astype(np.float64)
+        course, log_probs = describe_curve(history), given.values.astype(np.float64)
         if np.isnan(log_probs).any():
             return Mismatch("log_probs", "nonfinite", f"the trained model predicts NaN. {course}")
         with np.errstate(over="ignore"):
@@ -52,11 +52,11 @@ class TrainsTo(Judge):
 
     def fault(self, task: Task, loss: float) -> str:
         """A sentence if the loss is not good enough, else ""."""
-        if (reached := task.share(loss)) >= self.share:
+        if (reached := task.fraction_of_gap(loss)) >= self.share:
             return ""
-        needed = task.ceiling - self.share * (task.ceiling - task.floor)
+        needed = task.unigram_loss - self.share * (task.unigram_loss - task.floor)
         return (
-            f"held-out loss {loss:.3f} nats per byte; at most {needed:.3f} is needed. From the unigram loss {task.ceiling:.3f} to the "
+            f"held-out loss {loss:.3f} nats per byte; at most {needed:.3f} is needed. From the unigram loss {task.unigram_loss:.3f} to the "
             f"exact floor {task.floor:.3f} it went {100 * reached:.1f} % of the way; {100 * self.share:.1f} % are needed."
         )
 
@@ -82,8 +82,8 @@ class TrainsBelow(TrainsTo):
     def fault(self, task: Task, loss: float) -> str:
         return "" if loss < self.bound else f"{self._told(loss)}; less than {self.bound} is needed."
 
-    def remark(self, seen: Observation, golden: Golden) -> str:
-        return self._told(_loss(Task.of(golden), seen["log_probs"].values.astype(np.float64)))
+    def remark(self, observation: Observation, golden: Golden) -> str:
+        return self._told(_loss(Task.of(golden), observation["log_probs"].values.astype(np.float64)))
 
     def _told(self, loss: float) -> str:
         return f"training loss {loss:.3f} nats per byte, on {self.prefixes:,} random places of {self.corpus}"

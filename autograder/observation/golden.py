@@ -1,6 +1,6 @@
 """Golden observations: what the reference was seen to do, how far float32 may lie from it, and what mistakes look like.
 
-One pair of files a test file, beside the checks: `golden/test_rope.json` (structure, noise, tolerances, sketches) and
+One pair of files a test file, beside the checks: `golden/test_rope.json` (structure, noise, tolerances, fingerprints) and
 `golden/test_rope.safetensors` (the values). Written by `python -m tools golden`, read here; the reference never ships.
 """
 
@@ -20,7 +20,7 @@ class Expected:
 
 
 @dataclass
-class Sketch:
+class Fingerprint:
     """What one misconception looks like in one check: a projection of each float leaf, anything else in short.
 
     One that raises has the single leaf "raised", the exception's type and message. distance: the largest distance of a
@@ -38,4 +38,4 @@ class Golden:
 
     leaves: dict[str, Expected] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
-    sketches: list[Sketch] = field(default_factory=list)
+    fingerprints: list[Fingerprint] = field(default_factory=list)

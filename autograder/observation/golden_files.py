@@ -6,14 +6,14 @@ from pathlib import Path
 import numpy as np
 
 from autograder.errors import GraderFault
-from autograder.observation.golden import Expected, Golden, Sketch
+from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.leaf import Array, Leaf
 from autograder.observation.serialization import array_of
 
 _loaded: dict[Path, tuple] = {}  # a class is graded against the same values again and again
 
 
-def load(path: Path) -> dict[str, Golden]:
+def load_goldens(path: Path) -> dict[str, Golden]:
     """Golden observations of one test file, by check name. GraderFault when they are missing or damaged."""
     import safetensors
 
@@ -40,19 +40,19 @@ def _read(table: Path, body: Path) -> dict[str, Golden]:
     return {name: _from_json(name, entry, tensors) for name, entry in entries.items()}
 
 
-def save(path: Path, goldens: dict[str, Golden]) -> None:
+def save_goldens(path: Path, goldens: dict[str, Golden]) -> None:
     """Write both files, the same bytes for the same observations."""
-    from safetensors.numpy import save as pack
+    from safetensors.numpy import save as to_safetensors
 
     body: dict[str, np.ndarray] = {}
     table = {name: _to_json(name, golden, body) for name, golden in sorted(goldens.items())}
     path.parent.mkdir(parents=True, exist_ok=True)
     path.with_suffix(".json").write_text(_lines(table))
-    path.with_suffix(".safetensors").write_bytes(pack(body))
+    path.with_suffix(".safetensors").write_bytes(to_safetensors(body))
 
 
 def _lines(table: dict) -> str:
-    """JSON with one line a leaf and a sketch, so that a diff shows which moved."""
+    """JSON with one line a leaf and a fingerprint, so that a diff shows which moved."""
     out = ['{"checks": {']
     for i, (name, entry) in enumerate(table.items()):
         out.append(f' {json.dumps(name)}: {{"inputs": {json.dumps(entry["inputs"])},')
@@ -60,8 +60,8 @@ def _lines(table: dict) -> str:
             '  "leaves": {' + ",\n   ".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in entry["leaves"].items()) + "},"
         )
         out.append(
-            '  "sketches": ['
-            + ",\n   ".join(json.dumps(s) for s in entry["sketches"])
+            '  "fingerprints": ['
+            + ",\n   ".join(json.dumps(s) for s in entry["fingerprints"])
             + f"]}}{',' if i + 1 < len(table) else ''}"
         )
     return "\n".join(out) + "\n}}\n"
@@ -80,11 +80,11 @@ def _to_json(name: str, golden: Golden, body: dict) -> dict:
         else:
             entry["value"] = expected.value
         leaves[path] = entry
-    sketches = [
+    fingerprints = [
         {"case": s.case, "distance": float(f"{s.distance:.3g}") if np.isfinite(s.distance) else None, "leaves": s.leaves}
-        for s in golden.sketches
+        for s in golden.fingerprints
     ]
-    return {"inputs": golden.inputs, "leaves": leaves, "sketches": sketches}
+    return {"inputs": golden.inputs, "leaves": leaves, "fingerprints": fingerprints}
 
 
 def _from_json(name: str, entry: dict, body: dict) -> Golden:
@@ -100,5 +100,8 @@ def _from_json(name: str, entry: dict, body: dict) -> Golden:
     return Golden(
         leaves,
         entry["inputs"],
-        [Sketch(s["case"], s["leaves"], float("inf") if s["distance"] is None else s["distance"]) for s in entry["sketches"]],
+        [
+            Fingerprint(s["case"], s["leaves"], float("inf") if s["distance"] is None else s["distance"])
+            for s in entry["fingerprints"]
+        ],
     )

@@ -24,13 +24,13 @@ class Array:
 
 
 @dataclass(frozen=True)
-class Alien:
+class Unsupported:
     """A value of a type that may not leave the worker; only the name of the type does."""
 
     type_name: str
 
 
-Leaf = Array | Alien | int | float | bool | str | None
+Leaf = Array | Unsupported | int | float | bool | str | None
 
 
 Observation = dict[str, Leaf]  # path ("grad.input 0", "out[1]") → leaf, in the order of the check's return value

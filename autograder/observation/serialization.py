@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from autograder.observation.leaf import Alien, Array, Observation, flatten
+from autograder.observation.leaf import Array, Observation, Unsupported, flatten
 
 MAX_BYTES = 64 << 20
 
@@ -39,7 +39,7 @@ class MalformedObservation(ValueError):
     """The bytes that came back are no observation: cut short, too large, or not of the schema."""
 
 
-def pack(value: Any) -> bytes:
+def serialize(value: Any) -> bytes:
     """Bytes of an observation. Called in the worker, where torch is."""
     import torch
     from safetensors import TensorSpec, serialize
@@ -66,7 +66,7 @@ def pack(value: Any) -> bytes:
     return struct.pack("<I", len(header)) + header + serialize(body)
 
 
-def unpack(data: bytes) -> Observation:
+def deserialize(data: bytes) -> Observation:
     """The observation in `data`. MalformedObservation says what is wrong with it."""
     import safetensors
 
@@ -86,7 +86,7 @@ def unpack(data: bytes) -> Observation:
             case [str(path), "tensor", None] if str(number) in tensors:
                 observation[path] = tensors[str(number)]
             case [str(path), "alien", str(name)]:
-                observation[path] = Alien(name[:200])
+                observation[path] = Unsupported(name[:200])
             case [str(path), ("NoneType" | "bool" | "int" | "float" | "str") as kind, leaf] if type(leaf).__name__ == kind:
                 observation[path] = leaf
             case _:

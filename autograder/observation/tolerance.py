@@ -23,9 +23,9 @@ def tolerance(noise: float, value: Leaf) -> float:
     return max(FACTOR * noise, FLOOR_ULPS * _EPS[dtype] * float(finite.max(initial=0.0)))
 
 
-def gap(seen: Leaf, expected: Leaf) -> float:
+def gap(observation: Leaf, expected: Leaf) -> float:
     """Largest absolute difference of two float leaves of one shape; equal infinities differ by nothing, NaN by all."""
-    (a, _), (b, _) = numbers(seen), numbers(expected)
+    (a, _), (b, _) = numbers(observation), numbers(expected)
     if a.shape != b.shape:
         return float("inf")
     same = (a == b) | (np.isnan(a) & np.isnan(b))

@@ -1,6 +1,6 @@
 """From what happened to what a student reads: a plain sentence for every way to fail, and the name of a known mistake.
 
-Names of mistakes come from sketches: short descriptions of what each misconception was seen to do in this check, stored
+Names of mistakes come from fingerprints: short descriptions of what each misconception was seen to do in this check, stored
 with the golden values. Nothing here shows an answer.
 """
 

@@ -6,7 +6,7 @@ from functools import cache
 from pathlib import Path
 
 from autograder.assignment import Assignment
-from autograder.observation.fingerprint import same_sketch, sketch
+from autograder.observation.fingerprint import fingerprint, matches_fingerprint
 from autograder.observation.golden import Golden
 from autograder.sandbox.outcome import Outcome
 
@@ -32,11 +32,11 @@ def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
     known = hints(folder)
     if outcome.kind == "raised":
         said = raised(outcome)
-        return [known[s.case] for s in golden.sketches if s.case in known and s.leaves.get("raised") == said]
+        return [known[s.case] for s in golden.fingerprints if s.case in known and s.leaves.get("raised") == said]
     if outcome.kind != "observed":
         return []
-    mine = sketch(outcome.seen, golden)
-    return [known[s.case] for s in golden.sketches if s.case in known and same_sketch(mine, s.leaves, golden)]
+    mine = fingerprint(outcome.observation, golden)
+    return [known[s.case] for s in golden.fingerprints if s.case in known and matches_fingerprint(mine, s.leaves, golden)]
 
 
 def raised(outcome: Outcome) -> str:

@@ -13,8 +13,8 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
-from autograder.report.terminal import NOT_RUN, SIGNS, number
-from autograder.text import plain
+from autograder.report.terminal import NOT_RUN, SIGNS, format_points
+from autograder.text import sanitize
 
 WORDS = {
     "passed": "passed",
@@ -26,7 +26,7 @@ WORDS = {
 }
 
 
-def page(report: dict, name: str = "") -> str:
+def render_page(report: dict, name: str = "") -> str:
     """The page of one JSON report. name: whose it is, shown as given."""
     rows = _shown(report["checks"])
     here = [row for row in rows if row["status"] != "not_graded_here"]
@@ -80,13 +80,13 @@ def _part(part: dict, rows: list[dict]) -> dict:
 
 def code(text: str) -> Markup:
     """The text, escaped, with what stands in `backticks` set as code."""
-    pieces = re.split(r"`([^`\n]+)`", plain(text))
+    pieces = re.split(r"`([^`\n]+)`", sanitize(text))
     return Markup("").join(Markup("<code>{}</code>").format(piece) if i % 2 else piece for i, piece in enumerate(pieces))
 
 
 def _finalize(value: Any) -> Any:
     """What a template puts into the page: text made plain; markup is our own (of a macro, of `code`) and has been through here."""
-    return plain(value) if isinstance(value, str) and not isinstance(value, Markup) else value
+    return sanitize(value) if isinstance(value, str) and not isinstance(value, Markup) else value
 
 
 @cache
@@ -100,6 +100,6 @@ def environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.filters.update(number=number, code=code)
+    made.filters.update(number=format_points, code=code)
     made.globals.update(signs={status: sign for status, (sign, _) in SIGNS.items()}, words=WORDS)
     return made

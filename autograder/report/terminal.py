@@ -9,7 +9,7 @@ from rich.text import Text
 
 from autograder.report.next_step import next_step
 from autograder.report.report import Report, Row
-from autograder.text import plain
+from autograder.text import sanitize
 
 SIGNS = {
     "passed": ("✓", "green"),
@@ -23,7 +23,7 @@ MAX_LINES = 14
 NOT_RUN = ("todo", "form", "missing", "syntax", "import", "forbidden")  # reasons that need no debugger
 
 
-def show(report: Report, console: Console, verbose: bool = False) -> None:
+def print_report(report: Report, console: Console, verbose: bool = False) -> None:
     """Print the report. verbose: also what passed, one line each."""
     assignment = report.assignment
     console.print()
@@ -82,16 +82,16 @@ def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> N
                 lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
             lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))
     for line, style in lines:
-        console.print(Padding(Text(plain(line, kept=""), style), (0, 0, 0, 8), expand=False))
+        console.print(Padding(Text(sanitize(line, kept=""), style), (0, 0, 0, 8), expand=False))
 
 
 def _line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
     """A line with points at the right edge; the text folds under itself."""
-    points = "" if earned is None else f"{number(earned)} / {number(full)}"
+    points = "" if earned is None else f"{format_points(earned)} / {format_points(full)}"
     width = min(console.width, 110)
     head = Text(f" {left}  ", style if style != "dim" else "")
     room = max(20, width - head.cell_len - 10)
-    for i, line in enumerate(Text(plain(text, kept="")).wrap(console, room)):
+    for i, line in enumerate(Text(sanitize(text, kept="")).wrap(console, room)):
         line.truncate(room, pad=True)
         console.print(
             Text.assemble(head if i == 0 else " " * head.cell_len, line, f"{points:>9}" if i == 0 else ""),
@@ -102,7 +102,7 @@ def _line(console: Console, left: str, text: str, earned: float | None, full: fl
 
 def _closing(report: Report, console: Console) -> None:
     console.print()
-    total = Text(f" {number(report.score)} of {number(report.max_score)} points", "bold")
+    total = Text(f" {format_points(report.score)} of {format_points(report.max_score)} points", "bold")
     if report.interrupted:
         total.append("   interrupted: the report is incomplete", "yellow")
     console.print(total)
@@ -122,6 +122,6 @@ def _summary(report: Report) -> str:
     return f"{len(report.rows)} checks: {', '.join(counts)}; {report.seconds:.1f} s"
 
 
-def number(x: float) -> str:
+def format_points(x: float) -> str:
     """A number with at most two decimals."""
     return f"{x:.2f}".rstrip("0").rstrip(".")

@@ -18,17 +18,17 @@ class ForbiddenCall(Exception):
     """A student's file called a function that stands on the assignment's list."""
 
 
-class Trap(TorchFunctionMode):
+class ForbiddenCalls(TorchFunctionMode):
     """names: functions and module classes ("gelu", "LayerNorm"); folder: where the student's files lie."""
 
     def __init__(self, names: list[str], folder: str):
         super().__init__()
-        self.names, self.folder, self.caught = set(names), folder, None
+        self.names, self.folder, self.violation = set(names), folder, None
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         if call := self._forbidden(getattr(func, "__name__", "").split(".")[0]):
-            self.caught = f"{call}, which is yours to write"
-            raise ForbiddenCall(self.caught)
+            self.violation = f"{call}, which is yours to write"
+            raise ForbiddenCall(self.violation)
         return func(*args, **(kwargs or {}))
 
     def _forbidden(self, name: str) -> str | None:

@@ -41,11 +41,11 @@ class Jail:
     uid: int | None = None
     notes: tuple[str, ...] = ()
 
-    def hides(self, folder: Path) -> bool:
+    def can_hide(self, folder: Path) -> bool:
         """Whether code in the jail cannot read this folder, where hidden checks and golden values lie."""
         return (self.level >= 2 and self.landlock) or (self.level >= 3 and closed_folder([folder]) is not None)
 
-    def own(self, path: Path) -> None:
+    def give_to_user(self, path: Path) -> None:
         """Give a folder to the submission, for itself alone."""
         if self.uid is not None:
             os.chown(path, self.uid, self.uid)
@@ -53,7 +53,7 @@ class Jail:
 
 
 @cache
-def here() -> Jail:
+def detect_isolation() -> Jail:
     """The best level that this machine allows; notes say why it is no better."""
     if platform.system() != "Linux" or not seccomp.available():
         return Jail(1 if sys.platform == "darwin" else 0, False, notes=("no seccomp here",))
@@ -82,9 +82,9 @@ def library_folders() -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def lease() -> Iterator[Jail]:
+def reserve_user() -> Iterator[Jail]:
     """The jail for one submission. At level 3 with a user that no other run holds; nothing of it is left afterwards."""
-    best = here()
+    best = detect_isolation()
     if best.level < 3:
         yield best
         return
@@ -100,14 +100,14 @@ def lease() -> Iterator[Jail]:
             yield Jail(3, best.landlock, uid, best.notes)
         finally:
             try:
-                sweep(uid, files=not best.landlock)
+                kill_and_clean(uid, files=not best.landlock)
             finally:
                 os.close(lock)
         return
     raise GraderFault(f"every user id from {UIDS[0]} to {UIDS[-1]} is held by another run")
 
 
-def sweep(uid: int, files: bool = True) -> None:
+def kill_and_clean(uid: int, files: bool = True) -> None:
     """Kill every process of a user, and remove its files from shared places. With Landlock it could not leave any."""
     kill_all = f"import os; os.setgroups([]); os.setresuid({uid}, {uid}, {uid}); os.kill(-1, {int(signal.SIGKILL)})"
     for _ in range(50):  # what forks on meanwhile is met by the next round

@@ -18,12 +18,12 @@ class Outcome:
     """What became of one worker.
 
     kind: "observed", "raised", "died", "timeout", "flooded" (rubbish or too much sent back).
-    seen: the observation; inputs: digests of the drawn inputs afterwards; error: type, message and frames of an exception;
+    observation: what the check saw; inputs: digests of the drawn inputs afterwards; error: type, message and frames of an exception;
     seconds, cpu_seconds, peak_kb: wall clock, and the kernel's account of the process.
     """
 
     kind: str
-    seen: Observation = field(default_factory=dict)
+    observation: Observation = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)
     error: dict = field(default_factory=dict)
     output: str = ""
@@ -38,6 +38,6 @@ class Outcome:
 class Step:
     """One step of a stepwise check: what it yielded, CPU (or wall) seconds, growth of memory in bytes."""
 
-    seen: Observation
+    observation: Observation
     seconds: float
     peak_bytes: int

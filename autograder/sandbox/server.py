@@ -91,7 +91,7 @@ def _warm_up() -> None:
     import torch
 
     from autograder.check.draw import Draw
-    from autograder.observation.serialization import pack
+    from autograder.observation.serialization import serialize
 
     draw = Draw(0)
     x = draw.normal(2, 3, 4).requires_grad_()
@@ -99,7 +99,7 @@ def _warm_up() -> None:
     layer = draw.fill_(torch.nn.Linear(4, 4))
     out = torch.cat([layer(scores @ x), torch.stack([x, x.exp()]).mean(0)], dim=-1)
     table = torch.zeros(5, 4)[draw.integers(0, 5, 2, 3)]
-    pack({"seen": {"out": out, "table": table, "mask": scores > 0}, "inputs": draw.input_digests()})
+    serialize({"observation": {"out": out, "table": table, "mask": scores > 0}, "inputs": draw.input_digests()})
 
 
 def _use_huge_pages() -> None:

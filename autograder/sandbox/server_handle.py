@@ -24,10 +24,10 @@ class Server:
     to import in a worker, and less time for each of thousands of workers.
     """
 
-    def __init__(self, preload: tuple[str, ...] = (), for_a_class: bool = False):
+    def __init__(self, preload: tuple[str, ...] = (), warm_for_batch: bool = False):
         self._preload, self._lock, self._ready = preload, threading.Lock(), False
-        self._kind = "class" if for_a_class else "student"
-        if for_a_class:
+        self._kind = "class" if warm_for_batch else "student"
+        if warm_for_batch:
             self._preload = (*preload, "torch._dynamo")  # the first optimiser, and the first tensor on "meta", import it
         self._ran = False
         self.cancelled = threading.Event()

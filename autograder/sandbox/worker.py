@@ -21,10 +21,10 @@ import torch
 from autograder.check.check import load_code
 from autograder.check.draw import Draw
 from autograder.observation.leaf import flatten
-from autograder.observation.random_projection import project
-from autograder.observation.serialization import pack, unpack
+from autograder.observation.random_projection import random_projection
+from autograder.observation.serialization import deserialize, serialize
 from autograder.sandbox import limits
-from autograder.sandbox.forbidden_calls import Trap
+from autograder.sandbox.forbidden_calls import ForbiddenCalls
 from autograder.sandbox.framing import read_exactly, read_frame, write_frame
 
 PROJECT_ABOVE = 256  # numbers in a leaf of a timed check; larger ones come back as a projection
@@ -61,31 +61,31 @@ def main(request_fd: int, result_fd: int) -> None:
     """Serve one request; never returns to the caller's code with student state alive (the caller exits at once)."""
     request = json.loads(read_frame(request_fd))
     limits.confine(**request["jail"], seconds=request["seconds"], scratch=request["scratch"])
-    send = lambda status, value: write_frame(result_fd, status + pack(value))
+    send = lambda status, value: write_frame(result_fd, status + serialize(value))
     if request["mode"] == "compile":
-        send(b"S", {"seen": compiled_files(Path(request["folder"]))})
+        send(b"S", {"observation": compiled_files(Path(request["folder"]))})
         return
     torch.set_num_threads(request.get("threads", 1))
     solution = Solution(request["solution"], request["folder"])
-    trap = Trap(request["forbidden"], request["folder"])
+    forbidden_calls = ForbiddenCalls(request["forbidden"], request["folder"])
     try:
         check, draw = prepare(request)
         given = training_input(request["mode"], request_fd)
-        watching = trap if request["forbidden"] else contextlib.nullcontext()
+        watching = forbidden_calls if request["forbidden"] else contextlib.nullcontext()
         if request["mode"] in ("pace", "memory"):
             if request["mode"] == "memory":
                 limits.return_freed_memory()
             step_through(check(solution, draw), request_fd, send, watching, always=request["mode"] == "memory")
             return
         with watching:
-            seen = check(solution, draw, *given)
-        if trap.caught:
-            raise RuntimeError(trap.caught)
-        if not isinstance(seen, dict):
-            raise TypeError(f"fault of the check {request['name']}: it returned a {type(seen).__name__}, not a dict")
-        send(b"S", {"seen": seen, "inputs": draw.input_digests()})
+            observation = check(solution, draw, *given)
+        if forbidden_calls.violation:
+            raise RuntimeError(forbidden_calls.violation)
+        if not isinstance(observation, dict):
+            raise TypeError(f"fault of the check {request['name']}: it returned a {type(observation).__name__}, not a dict")
+        send(b"S", {"observation": observation, "inputs": draw.input_digests()})
     except BaseException as error:  # SystemExit and KeyboardInterrupt of student code are failures like any other
-        send(b"E", describe(error, request["folder"], trap.caught))
+        send(b"E", describe(error, request["folder"], forbidden_calls.violation))
 
 
 def compiled_files(folder: Path) -> dict[str, torch.Tensor]:
@@ -104,8 +104,8 @@ def training_input(mode: str, request_fd: int) -> tuple:
         return (zlib.decompress(read_frame(request_fd)),)
     if mode == "predict":
         prefixes = [bytes(p) for p in json.loads(read_frame(request_fd))]
-        leaves = unpack(read_frame(request_fd))
-        start = "seen.state."
+        leaves = deserialize(read_frame(request_fd))
+        start = "observation.state."
         tensor = lambda leaf: torch.from_numpy(leaf.values.copy()).to(getattr(torch, leaf.dtype))
         return {
             p.removeprefix(start): tensor(v) for p, v in leaves.items() if p.startswith(start) and hasattr(v, "values")
@@ -142,11 +142,11 @@ def step_through(steps, request_fd: int, send, watching, always: bool) -> None:
             return
         try:
             with watching if always or wanted == b"w" else contextlib.nullcontext():
-                seen = next(steps)
+                observation = next(steps)
         except StopIteration:
             send(b"D", {})
             return
-        send(b"S", {"seen": {path: shrunk(leaf) for path, leaf in flatten(seen).items()}})
+        send(b"S", {"observation": {path: shrunk(leaf) for path, leaf in flatten(observation).items()}})
 
 
 def shrunk(leaf):
@@ -154,10 +154,10 @@ def shrunk(leaf):
     if type(leaf) is not torch.Tensor or leaf.numel() <= PROJECT_ABOVE or not leaf.is_floating_point():
         return leaf
     values = leaf.detach().to("cpu", torch.float64).numpy()
-    return {"shape": str(tuple(leaf.shape)), "projection": torch.from_numpy(project(values)).to(leaf.dtype)}
+    return {"shape": str(tuple(leaf.shape)), "projection": torch.from_numpy(random_projection(values)).to(leaf.dtype)}
 
 
-def describe(error: BaseException, folder: str, caught: str | None) -> dict:
+def describe(error: BaseException, folder: str, violation: str | None) -> dict:
     """Type, message and the student's own frames of an exception; no frame of the grader or of a check leaves."""
     frames = [
         f"{Path(f.filename).name}:{f.lineno} in {f.name}: {(f.line or '').strip()[:160]}"
@@ -165,7 +165,7 @@ def describe(error: BaseException, folder: str, caught: str | None) -> dict:
         if f.filename.startswith(folder)
     ]
     kind = type(error).__name__
-    if caught:
+    if violation:
         kind = "ForbiddenCall"
     elif isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         kind = "MemoryError"
@@ -173,7 +173,7 @@ def describe(error: BaseException, folder: str, caught: str | None) -> dict:
         frames.append(f"{Path(error.filename).name}:{error.lineno}: {(error.text or '').strip()[:160]}")
     return {
         "type": kind,
-        "message": (caught or _text(error))[:2000],
+        "message": (violation or _text(error))[:2000],
         "frames": frames[-6:],
         "module": getattr(error, "name", None) if isinstance(error, ImportError) else None,
     }

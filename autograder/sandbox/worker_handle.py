@@ -11,12 +11,12 @@ from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 
 from autograder.observation.leaf import Observation
-from autograder.observation.serialization import MAX_BYTES, MalformedObservation, unpack
+from autograder.observation.serialization import MAX_BYTES, MalformedObservation, deserialize
 from autograder.sandbox.framing import write_frame
 from autograder.sandbox.outcome import Interrupted, Outcome, Step
 from autograder.sandbox.procfs import bytes_written, cpu_seconds, peak_bytes, reset_peak
 from autograder.sandbox.server_handle import START_SECONDS, Server
-from autograder.text import plain
+from autograder.text import sanitize
 
 KEPT_OUTPUT = 16 << 10
 
@@ -77,7 +77,7 @@ class Worker:
             self._pump(2.0, until=lambda: self._ended)
             return self._classify(True, seconds)
         clock = cpu_seconds(self.pid)
-        step = Step(_seen(unpack(bytes(frame[1:]))), clock - self._clock, peak_bytes(self.pid))
+        step = Step(_seen(deserialize(bytes(frame[1:]))), clock - self._clock, peak_bytes(self.pid))
         self._clock = clock
         del self._data[: 8 + len(frame)]
         return step
@@ -155,11 +155,11 @@ class Worker:
                 out.kind, out.error = "died", {"signal": int(signal.SIGKILL)}
         elif (frame := self._frame()) is not None:
             try:
-                value = unpack(bytes(frame[1:]))
+                value = deserialize(bytes(frame[1:]))
                 if frame[:1] == b"E":
                     out.kind, out.error = "raised", _error(value)
                 else:
-                    out.kind, out.seen, out.frame = "observed", _seen(value), bytes(frame[1:])
+                    out.kind, out.observation, out.frame = "observed", _seen(value), bytes(frame[1:])
                     out.inputs = [str(v) for k, v in value.items() if k.startswith("inputs[")]
             except (MalformedObservation, ValueError) as error:
                 out.kind, out.error = "flooded", {"message": str(error)}
@@ -174,7 +174,7 @@ def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:
 
 
 def _seen(value: Observation) -> Observation:
-    return {path.removeprefix("seen."): leaf for path, leaf in value.items() if path.startswith("seen.")}
+    return {path.removeprefix("observation."): leaf for path, leaf in value.items() if path.startswith("observation.")}
 
 
 def _error(value: Observation) -> dict:
@@ -183,7 +183,7 @@ def _error(value: Observation) -> dict:
 
 
 def _readable(text: bytearray) -> str:
-    return plain(bytes(text[:KEPT_OUTPUT]).decode(errors="replace"))
+    return sanitize(bytes(text[:KEPT_OUTPUT]).decode(errors="replace"))
 
 
 def observe(server: Server, request: dict, seconds: float, data: Sequence[bytes] = ()) -> Outcome:

@@ -33,7 +33,7 @@ def is_archive(path: Path) -> bool:
     return path.name.lower().endswith(SUFFIXES)
 
 
-def unpack(archive: Path, into: Path) -> list[str]:
+def extract(archive: Path, into: Path) -> list[str]:
     """Write the files of a zip or tar below `into`, a new folder; returns their names.
 
     BadInput says what is wrong with the archive: nothing of it is to be trusted then, though some files may be written.
@@ -62,11 +62,11 @@ def as_folder(source: Path) -> Iterator[Path]:
         yield source
         return
     with tempfile.TemporaryDirectory(prefix="unpacked-") as folder:
-        unpack(source, Path(folder) / "files")
+        extract(source, Path(folder) / "files")
         yield Path(folder) / "files"
 
 
-def home(source: Path, deliverables: tuple[str, ...]) -> Path:
+def find_deliverables(source: Path, deliverables: tuple[str, ...]) -> Path:
     """The folder at or below `source` that holds most of the deliverables, the nearest of several; `source` if none does.
 
     Links are not followed, and at most MAX_FILES folders down to the fifth level are looked at.

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from autograder.assignment import ROOT, Assignment
 from autograder.errors import BadInput
-from autograder.files import replace
+from autograder.files import write_atomically
 
 RELEASE = ".release"
 
@@ -37,7 +37,7 @@ def reset(assignment: Assignment, file: str, root: Path = ROOT) -> Path | None:
     if path.is_file() and not path.is_symlink() and filecmp.cmp(path, stub, shallow=False):
         raise BadInput(f"{name} is the stub already; there is nothing to reset")
     kept = keep_beside(path)
-    replace(path, stub.read_bytes())
+    write_atomically(path, stub.read_bytes())
     return kept
 
 

@@ -51,10 +51,10 @@ def build(source: Path, assignment: Assignment) -> Upload:
     sha256 = hashlib.sha256("".join(f"{h}  {n}\n" for n, h in hashes.items()).encode()).hexdigest()
     manifest = {"schema": 1, "assignment": assignment.id, "sha256": sha256, "files": hashes}
     files["manifest.json"] = (json.dumps(manifest, indent=1) + "\n").encode()
-    return Upload(pack(files), len(hashes), sha256, tuple(unfinished))
+    return Upload(make_zip(files), len(hashes), sha256, tuple(unfinished))
 
 
-def pack(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes:
+def make_zip(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes:
     """A zip of these files in this order, the same bytes each time."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from autograder.errors import BadInput
-from autograder.files import replace
+from autograder.files import write_atomically
 from autograder.submission.reset import RELEASE, keep_beside, put_beside
 
 MANIFEST = f"{RELEASE}/manifest.json"
@@ -91,7 +91,7 @@ def update(newer: Path, root: Path) -> Changes:
         _bring(root, name, content, (newer / name).stat().st_mode & 0o777, before, name in after.yours, changes)
     for name in before.files.keys() - after.files.keys():
         _remove(root, name, before, changes)
-    replace(root / MANIFEST, after.dumps())
+    write_atomically(root / MANIFEST, after.dumps())
     return changes
 
 
@@ -110,7 +110,7 @@ def _bring(root: Path, name: str, content: bytes, mode: int, before: Manifest, y
     path, shipped = root / name, before.files.get(name)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        replace(path, content, mode)
+        write_atomically(path, content, mode)
         changes.new.append(name)
         return
     there = path.read_bytes()
@@ -123,7 +123,7 @@ def _bring(root: Path, name: str, content: bytes, mode: int, before: Manifest, y
         return
     if touched:
         changes.kept.append(str(keep_beside(path).relative_to(root)))
-    replace(path, content, mode)
+    write_atomically(path, content, mode)
     changes.replaced.append(name)
 
 

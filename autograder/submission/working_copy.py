@@ -13,8 +13,8 @@ from pathlib import Path
 
 from autograder.assignment import ASSIGNMENTS, Assignment
 from autograder.errors import BadInput
-from autograder.submission.archive import home
-from autograder.text import plain
+from autograder.submission.archive import find_deliverables
+from autograder.text import sanitize
 
 MAX_FILE_BYTES = 1 << 20
 _SILENT = {
@@ -62,7 +62,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     if not source.is_dir():
         raise BadInput(f"{source} is not a folder; give the folder that holds {', '.join(assignment.deliverables[:3])} …")
     if not any((source / name).is_symlink() or (source / name).exists() for name in assignment.deliverables):
-        source = home(source, assignment.deliverables)  # the folder was zipped, or the one above it
+        source = find_deliverables(source, assignment.deliverables)  # the folder was zipped, or the one above it
     folder = into / assignment.package
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
@@ -79,7 +79,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     known = _SILENT.union(assignment.deliverables)
     extra = sorted(p.name for p in source.iterdir() if p.name not in known and not _KEPT.search(p.name))
     if extra:
-        shown = ", ".join(plain(name[:60], kept="") for name in extra[:8])
+        shown = ", ".join(sanitize(name[:60], kept="") for name in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")
     for path in [into, *into.rglob("*")]:  # whatever the umask: a worker may have a user of its own
         path.chmod(0o755 if path.is_dir() else 0o644)

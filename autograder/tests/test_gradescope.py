@@ -20,10 +20,10 @@ from autograder.gradescope import metadata
 from autograder.gradescope import results as gradescope
 from autograder.gradescope.metadata import Metadata, Previous, understand
 from autograder.gradescope.policy import Late, Rate, Settings
-from autograder.gradescope.results import not_graded, results
+from autograder.gradescope.results import graded, not_graded
 from autograder.grading import _ranked
 from autograder.judge.judge import matches_reference
-from autograder.observation.serialization import pack, unpack
+from autograder.observation.serialization import deserialize, serialize
 from autograder.sandbox.outcome import Outcome
 
 SCHEMA = json.loads((Path(autograder.__file__).parent / "gradescope" / "schema" / "results.schema.json").read_text())
@@ -94,7 +94,7 @@ ALL = (
 
 
 def test_each_status_has_its_row():
-    value = valid(results(report(*ALL), Settings(), Metadata()))
+    value = valid(graded(report(*ALL), Settings(), Metadata()))
     rows = {t["extra_data"]["id"]: t for t in value["tests"]}
     assert {i: t["status"] for i, t in rows.items() if t["status"] == "passed"} == {"a::passes": "passed", "a::fault": "passed"}
     assert (value["score"], value["execution_time"]) == (55, 1.5)
@@ -110,17 +110,17 @@ def test_each_status_has_its_row():
 
 
 def test_nothing_of_a_hidden_check_is_where_a_student_looks():
-    value = valid(results(report(*ALL), Settings(), Metadata()))
+    value = valid(graded(report(*ALL), Settings(), Metadata()))
     shown = json.dumps([value["output"], [t for t in value["tests"] if t["visibility"] == "visible"]])
     assert "secret" not in shown
     secret = value["tests"][-1]
     assert secret["visibility"] == "after_published" and "secret_name" not in json.dumps(secret)
     for visibility in ("hidden", "visible"):
-        value = valid(results(report(*ALL), Settings(hidden_visibility=visibility), Metadata()))
+        value = valid(graded(report(*ALL), Settings(hidden_visibility=visibility), Metadata()))
         assert value["tests"][-1]["visibility"] == visibility
     assert "55 of 100 points" in value["output"]  # they are shown, so the total is
     own = check("hidden/a::b", "passed", 1, 1, visibility="after_due_date")
-    assert results(report(own), Settings(), Metadata())["tests"][0]["visibility"] == "after_due_date"
+    assert graded(report(own), Settings(), Metadata())["tests"][0]["visibility"] == "after_due_date"
 
 
 def test_the_summary_does_not_change_with_a_hidden_verdict():
@@ -128,12 +128,12 @@ def test_the_summary_does_not_change_with_a_hidden_verdict():
         told = Metadata(NOON + late, NOON)
         settings = Settings(late=Late(percent_per_day=10))
         passed = (*ALL[:-1], ALL[-1] | {"status": "passed", "points": 10})
-        assert results(report(*ALL), settings, told)["output"] == results(report(*passed), settings, told)["output"]
+        assert graded(report(*ALL), settings, told)["output"] == graded(report(*passed), settings, told)["output"]
 
 
 def test_a_run_that_was_cut_short_says_what_it_did_not_reach():
     rows = (ALL[0], check("a::later", "not_attempted", 0, 60, message="interrupted before its turn"))
-    value = valid(results(report(*rows), Settings(), Metadata(), "The run was ended after 8.0 minutes."))
+    value = valid(graded(report(*rows), Settings(), Metadata(), "The run was ended after 8.0 minutes."))
     assert "1 of 2 checks were not reached. That is no verdict on them." in value["output"]
     assert value["tests"][1]["output"] == "Not reached, so there is no verdict. The run was ended after 8.0 minutes."
 
@@ -141,12 +141,12 @@ def test_a_run_that_was_cut_short_says_what_it_did_not_reach():
 def test_leaderboard_rows_come_from_the_report():
     rank = {"name": "loss", "value": 1.25, "order": "asc"}
     rows = check("a::x", "passed", 1, 1, rank=rank), check("a::y", "passed", 1, 1, rank=rank | {"name": "pace"}), ALL[2]
-    assert valid(results(report(*rows), Settings(), Metadata()))["leaderboard"] == [
+    assert valid(graded(report(*rows), Settings(), Metadata()))["leaderboard"] == [
         {"name": "loss", "value": 1.25, "order": "asc"},
         {"name": "pace", "value": 1.25, "order": "asc"},
     ]
     twice = check("a::x", "passed", 1, 1, rank=rank), check("a::y", "passed", 1, 1, rank=rank, number="1.2")
-    names = [row["name"] for row in results(report(*twice), Settings(), Metadata())["leaderboard"]]
+    names = [row["name"] for row in graded(report(*twice), Settings(), Metadata())["leaderboard"]]
     assert names == ["loss (1.1)", "loss (1.2)"]
 
 
@@ -161,7 +161,7 @@ def test_a_ranked_leaf_is_one_finite_number(value, ranked):
     def test_it(solution, draw):
         """It."""
 
-    outcome = Outcome("observed", unpack(pack({"loss": value})))
+    outcome = Outcome("observed", deserialize(serialize({"loss": value})))
     assert _ranked(Check.of(test_it, Path("test_x.py")), outcome, 0.0) == ranked
     assert _ranked(Check.of(test_it, Path("test_x.py"), hidden=True), outcome, 0.0) is None
 
@@ -175,7 +175,7 @@ def test_text_is_plain_and_short(value, most):
 
 
 def test_a_flood_is_cut_where_gradescope_would_cut_it():
-    value = valid(results(report(ALL[2] | {"message": "x" * 10**6}, notes=["y" * 10**6]), Settings(), Metadata()))
+    value = valid(graded(report(ALL[2] | {"message": "x" * 10**6}, notes=["y" * 10**6]), Settings(), Metadata()))
     assert len(value["output"]) == len(value["tests"][0]["output"]) == 100_000
     assert value["output"].endswith("(cut)")
 
@@ -194,7 +194,7 @@ def test_each_started_day_after_the_grace_costs(hours, percent):
     late = Late(grace_minutes=15, percent_per_day=10, max_percent=50)
     told = Metadata(NOON + timedelta(hours=hours), NOON)
     assert late.percent(told.late_by) == percent
-    value = valid(results(report(*ALL[:2]), Settings(late=late), told))
+    value = valid(graded(report(*ALL[:2]), Settings(late=late), told))
     assert value["score"] == round(45 * (1 - percent / 100), 2)
     assert ("% of the points are lost" in value["output"]) == bool(percent)
 
@@ -234,7 +234,7 @@ def test_no_metadata_of_any_shape_brings_a_run_down(value):
     assert told.late_by >= timedelta(0)
     settings = Settings(late=Late(percent_per_day=10), rate=Rate(1, 1))
     free = settings.rate.next_free(told)
-    valid(results(report(*ALL), settings, told) if free is None else not_graded(report(*ALL), settings, told, free))
+    valid(graded(report(*ALL), settings, told) if free is None else not_graded(report(*ALL), settings, told, free))
 
 
 @pytest.mark.parametrize("data", [None, b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"created_at": 1e999, "users": [1]}'])
@@ -273,7 +273,7 @@ def test_a_refused_submission_keeps_the_score_and_does_not_count_itself():
     previous = [*history(23, 3), history(0)[0] | {"score": 87, "results": {"extra_data": value["extra_data"]}}]
     told = understand(later | {"previous_submissions": previous})
     assert settings.rate.next_free(told) is None
-    assert results(report(*ALL), settings, told)["extra_data"]["refused"] == ["2026-03-03T20:00:00+00:00"]
+    assert graded(report(*ALL), settings, told)["extra_data"]["refused"] == ["2026-03-03T20:00:00+00:00"]
 
 
 def settings_of(**table) -> Settings:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autograder.report.html import page
+from autograder.report.html import render_page
 from autograder.tests import browser
 
 EVIL = (
@@ -109,14 +109,14 @@ def shown(tmp_path):
 
     def show(value: dict, *flags: str) -> tuple[Path, browser.Rendered]:
         path = tmp_path / "page.html"
-        path.write_text(page(value, "A Student"), encoding="utf-8")
+        path.write_text(render_page(value, "A Student"), encoding="utf-8")
         return path, browser.render(path, tmp_path / "profile", *flags)
 
     return show
 
 
 def test_everything_that_the_report_says_is_on_the_page():
-    text = " ".join(Outline(page(MIXED, "A Student")).text.split())
+    text = " ".join(Outline(render_page(MIXED, "A Student")).text.split())
     for words in (
         *(
             "a90 A toy",
@@ -140,7 +140,7 @@ def test_everything_that_the_report_says_is_on_the_page():
 
 
 def test_structure_for_keyboard_and_screen_reader():
-    tags = Outline(page(MIXED)).tags
+    tags = Outline(render_page(MIXED)).tags
     names = [tag for tag, _ in tags]
     assert ("html", {"lang": "en"}) in tags and names.count("h1") == names.count("main") == names.count("title") == 1
     assert {"header", "main", "footer", "details", "summary"} <= set(names)
@@ -153,7 +153,7 @@ def test_structure_for_keyboard_and_screen_reader():
 
 
 def test_colour_is_never_alone_and_contrast_is_enough():
-    html = page(MIXED)
+    html = render_page(MIXED)
     schemes = [dict(re.findall(r"--(\w+): (#[0-9a-f]{3,6})", block)) for block in re.findall(r":root \{(.*?)\}", html, re.DOTALL)]
     assert len(schemes) == 3  # light, dark, print
     for scheme in schemes:
@@ -179,7 +179,7 @@ def contrast(a: str, b: str) -> float:
 
 def test_nothing_is_fetched_and_nothing_runs():
     for value in (MIXED, ATTACK):
-        outline = Outline(page(value))
+        outline = Outline(render_page(value))
         policy = next(a["content"] for tag, a in outline.tags if a.get("http-equiv") == "Content-Security-Policy")
         assert policy.startswith("default-src 'none'")
         assert not {"script", "img", "iframe", "object", "embed", "form", "base"} & {tag for tag, _ in outline.tags}
@@ -193,7 +193,7 @@ def test_nothing_is_fetched_and_nothing_runs():
 
 
 def test_no_markup_of_ours_stands_there_as_text():
-    assert "<" not in Outline(page(MIXED, "A Student")).text
+    assert "<" not in Outline(render_page(MIXED, "A Student")).text
 
 
 def test_what_is_not_written_is_one_line_also_with_hidden_checks():
@@ -202,13 +202,13 @@ def test_what_is_not_written_is_one_line_also_with_hidden_checks():
         check("b", "failed", reason="todo", message="yours to write"),
         check("c", "failed", id="hidden/test_sums.py::c", message="a hidden check; what it saw is not shown"),
     )
-    text = Outline(page(todo)).text
+    text = Outline(render_page(todo)).text
     assert text.count("Not written yet.") == 1 and "yours to write" not in text and "hidden check" not in text
 
 
 def test_a_message_is_shown_once_and_names_of_code_are_set_as_code():
     twice = [check(name, "failed", reason="raised", message="ValueError: no `k`", hint="What is `k` for?") for name in "ab"]
-    outline = Outline(page(report(*twice, next=["Quick: make grade A=a90"])))
+    outline = Outline(render_page(report(*twice, next=["Quick: make grade A=a90"])))
     assert outline.text.count("ValueError: no `k`") == 1 and outline.text.count("The same as above.") == 1
     assert "What is  k for?" in outline.text and "Quick:  make grade A=a90" in outline.text  # a tag is a blank in `text`
     assert "make grade A=a90 ONLY=a" in outline.text
@@ -216,7 +216,7 @@ def test_a_message_is_shown_once_and_names_of_code_are_set_as_code():
 
 def test_a_fault_alone_is_no_point_lost():
     faulty = check("a", "grader_fault", points=5.0, message="golden value missing")
-    text = " ".join(Outline(page(report(check("b", "passed"), faulty))).text.split())
+    text = " ".join(Outline(render_page(report(check("b", "passed"), faulty))).text.split())
     assert "sums.weighted , fault of the grader 10 / 100 points" in text and "points lost" not in text
 
 
@@ -233,7 +233,7 @@ def test_a_page_that_cannot_be_written_is_refused_before_grading(tmp_path):
 def test_every_text_is_readable_and_nothing_is_wider_than_the_page(tmp_path, flags, width):
     browser.needed()
     long = check("long", "failed", message="0" * 2000, output="1" * 500, reason="value", title="t" * 300)
-    seen = browser.measure(page(report(*MIXED["checks"], long, notes=["n" * 300])), tmp_path, width, *flags)
+    seen = browser.measure(render_page(report(*MIXED["checks"], long, notes=["n" * 300])), tmp_path, width, *flags)
     assert seen["dark"] == bool(flags) and seen["opened"] >= 2 and seen["texts"] > 50
     assert seen["contrast"][0] >= 4.5, seen["contrast"]
     assert seen["needs"] <= seen["width"] == width
@@ -243,7 +243,7 @@ def test_every_text_is_readable_and_nothing_is_wider_than_the_page(tmp_path, fla
 def test_markup_is_inert_even_without_the_policy(tmp_path):
     """Escaping alone holds; and the same markup, not escaped, does take over the page, so the test can fail."""
     browser.needed()
-    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", page(ATTACK))
+    bare = re.sub(r'<meta http-equiv="Content-Security-Policy"[^>]*>', "", render_page(ATTACK))
     assert "Content-Security-Policy" not in bare
     seen = browser.measure(bare, tmp_path, 1000)
     assert seen["title"] == "a90 A toy" and seen["id"] == "" and seen["texts"] > 20
@@ -253,14 +253,14 @@ def test_markup_is_inert_even_without_the_policy(tmp_path):
 @pytest.mark.slow
 def test_the_policy_alone_holds_too(tmp_path):
     browser.needed()
-    seen = browser.measure(page(ATTACK).replace("<main", EVIL + "<main"), tmp_path, 1000)
+    seen = browser.measure(render_page(ATTACK).replace("<main", EVIL + "<main"), tmp_path, 1000)
     assert seen["title"] == "a90 A toy" and seen["id"] == ""
 
 
 @pytest.mark.slow
 def test_it_is_the_same_without_javascript(tmp_path):
     browser.needed()
-    with_scripts, without = (browser.measure(page(ATTACK), tmp_path, 1000, scripts=scripts) for scripts in (True, False))
+    with_scripts, without = (browser.measure(render_page(ATTACK), tmp_path, 1000, scripts=scripts) for scripts in (True, False))
     assert with_scripts == without and without["texts"] > 20
 
 

@@ -15,8 +15,10 @@ from hypothesis import strategies as st
 
 from autograder.sandbox import jail, landlock, seccomp
 
-ROOT_ON_LINUX = pytest.mark.skipif(jail.here().level < 3, reason=f"needs level 3: {'; '.join(jail.here().notes)}")
-LINUX = pytest.mark.skipif(jail.here().level < 2, reason="needs Linux")
+ROOT_ON_LINUX = pytest.mark.skipif(
+    jail.detect_isolation().level < 3, reason=f"needs level 3: {'; '.join(jail.detect_isolation().notes)}"
+)
+LINUX = pytest.mark.skipif(jail.detect_isolation().level < 2, reason="needs Linux")
 ALLOW, EPERM, ENOSYS = 0x7FFF0000, 0x00050001, 0x00050026
 
 
@@ -123,8 +125,8 @@ def test_a_confined_process_has_its_scratch_folder_and_little_else(tmp_path):
     scratch = Path("/tmp") / f"jail-{os.getpid()}"
     scratch.mkdir()
     try:
-        with jail.lease() as leased:
-            leased.own(scratch)
+        with jail.reserve_user() as leased:
+            leased.give_to_user(scratch)
             assert confined(WHAT.replace("SECURE", "True"), 3, leased.uid, scratch) == SHUT
     finally:
         subprocess.run(["rm", "-rf", str(scratch)], check=True)
@@ -139,23 +141,23 @@ def test_level_2_is_the_same_but_for_the_user(tmp_path):
 
 @ROOT_ON_LINUX
 def test_two_runs_never_have_the_same_user_and_a_third_gets_a_free_one():
-    with jail.lease() as first, jail.lease() as second:
+    with jail.reserve_user() as first, jail.reserve_user() as second:
         assert first.uid != second.uid and {first.uid, second.uid} <= set(jail.UIDS)
         taken = first.uid
-    with jail.lease() as third:
+    with jail.reserve_user() as third:
         assert third.uid <= taken
 
 
 @ROOT_ON_LINUX
 def test_what_a_run_leaves_running_or_lying_about_is_swept_away(tmp_path):
     left = Path("/tmp") / f"left-{os.getpid()}"
-    with jail.lease() as leased:
+    with jail.reserve_user() as leased:
         script = f"import os, time; os.mkdir({str(left)!r}); os.fork(); os.setsid(); time.sleep(100)"
         process = subprocess.Popen([sys.executable, "-IS", "-c", script], user=leased.uid, group=leased.uid, extra_groups=[])
         deadline = time.monotonic() + 20
         while not left.exists() and time.monotonic() < deadline:
             time.sleep(0.02)
-        jail.sweep(leased.uid)
+        jail.kill_and_clean(leased.uid)
         assert process.wait(5) == -9
     assert not left.exists()
     assert not list(jail._processes(leased.uid))
@@ -173,6 +175,6 @@ def test_hidden_checks_need_a_jail_that_hides_them(tmp_path):
     tmp_path.chmod(0o755)
     secret = tmp_path / "secret"
     secret.mkdir(mode=0o700)
-    assert jail.Jail(3, landlock=True).hides(Path("/usr")) and jail.Jail(2, landlock=True).hides(Path("/usr"))
-    assert jail.Jail(3, landlock=False).hides(secret) and not jail.Jail(3, landlock=False).hides(Path("/usr"))
-    assert not jail.Jail(2, landlock=False).hides(secret) and not jail.Jail(1, landlock=True).hides(secret)
+    assert jail.Jail(3, landlock=True).can_hide(Path("/usr")) and jail.Jail(2, landlock=True).can_hide(Path("/usr"))
+    assert jail.Jail(3, landlock=False).can_hide(secret) and not jail.Jail(3, landlock=False).can_hide(Path("/usr"))
+    assert not jail.Jail(2, landlock=False).can_hide(secret) and not jail.Jail(1, landlock=True).can_hide(secret)

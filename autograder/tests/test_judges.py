@@ -11,20 +11,22 @@ from autograder.judge.memory import fits_in_memory
 from autograder.judge.pace import KeepsPace, keeps_pace
 from autograder.judge.properties import at_most, frequencies, gaussian, kept_share, same
 from autograder.judge.property import satisfies
-from autograder.observation.fingerprint import same_sketch, sketch
-from autograder.observation.golden import Expected, Golden, Sketch
+from autograder.observation.fingerprint import fingerprint, matches_fingerprint
+from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.leaf import is_float
-from autograder.observation.serialization import pack, unpack
+from autograder.observation.serialization import deserialize, serialize
 from autograder.observation.tolerance import tolerance
 
 
 def golden_of(**values) -> Golden:
-    seen = unpack(pack(values))
-    return Golden({path: Expected(leaf, 0.0, tolerance(1e-7, leaf) if is_float(leaf) else 0.0) for path, leaf in seen.items()})
+    observation = deserialize(serialize(values))
+    return Golden(
+        {path: Expected(leaf, 0.0, tolerance(1e-7, leaf) if is_float(leaf) else 0.0) for path, leaf in observation.items()}
+    )
 
 
 def judge(golden: Golden, **values):
-    return matches_reference.compare(unpack(pack(values)), golden)
+    return matches_reference.compare(deserialize(serialize(values)), golden)
 
 
 floats = st.floats(-1e6, 1e6, width=32)
@@ -55,7 +57,7 @@ def test_a_value_beyond_the_tolerance_is_wrong(values, place, offset):
     assert departure.reason == "value" and f"out[{place % len(values)}]" in departure.text
 
 
-@pytest.mark.parametrize(("seen", "reason", "words"), [
+@pytest.mark.parametrize(("observation", "reason", "words"), [
     ({"out": torch.ones(1)}, "shape", "shape (1,), expected (2, 3)"),
     ({"out": torch.ones(0)}, "shape", "shape (0,), expected (2, 3)"),
     ({"out": torch.tensor(1.0)}, "shape", "shape (), expected (2, 3)"),
@@ -66,8 +68,8 @@ def test_a_value_beyond_the_tolerance_is_wrong(values, place, offset):
     ({"out": torch.ones(2, 3), "more": 1}, "unexpected", "more was not expected"),
     ({}, "missing", "nothing was returned"),
 ])  # fmt: skip
-def test_structure_comes_before_values(seen, reason, words):
-    departure = judge(golden_of(out=torch.ones(2, 3)), **seen)
+def test_structure_comes_before_values(observation, reason, words):
+    departure = judge(golden_of(out=torch.ones(2, 3)), **observation)
     assert departure.reason == reason and words in departure.text
 
 
@@ -100,35 +102,38 @@ def test_integers_and_words_are_exact():
 def test_a_property_is_judged_beside_parity():
     judge_ = satisfies(same("a", "b"))
     golden = golden_of(a=torch.ones(2), b=torch.ones(2))
-    constant = unpack(pack({"a": torch.zeros(2), "b": torch.zeros(2)}))  # the laziest answer has the property
+    constant = deserialize(serialize({"a": torch.zeros(2), "b": torch.zeros(2)}))  # the laziest answer has the property
     assert judge_.compare(constant, golden).reason == "value"
-    apart = unpack(pack({"a": torch.ones(2), "b": 2 * torch.ones(2)}))
+    apart = deserialize(serialize({"a": torch.ones(2), "b": 2 * torch.ones(2)}))
     assert "should be equal; they differ by up to 1" in judge_.compare(apart, golden).text
 
 
 def test_a_number_up_to_the_bound_is_small_enough():
-    seen = lambda count: unpack(pack({"calls": count}))
-    assert at_most("calls", 3)(seen(3)) is None
-    assert at_most("calls", 3)(seen(4)) == "calls: 4; 3 are enough"
+    observation = lambda count: deserialize(serialize({"calls": count}))
+    assert at_most("calls", 3)(observation(3)) is None
+    assert at_most("calls", 3)(observation(4)) == "calls: 4; 3 are enough"
 
 
 def test_statistics_have_the_stated_power():
     stream = np.random.RandomState(0)
-    right = unpack(pack({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02)}))
+    right = deserialize(serialize({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02)}))
     assert gaussian("x", 0.02)(right) is None
     assert "standard deviation" in gaussian("x", 0.021)(right)
-    assert "mean" in gaussian("x", 0.02)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02 + 0.002)})))
+    assert "mean" in gaussian("x", 0.02)(
+        deserialize(serialize({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02 + 0.002)}))
+    )
     kept = torch.from_numpy((stream.random_sample(20_000) > 0.3) / 0.7)
-    assert kept_share("x", 0.3)(unpack(pack({"x": kept}))) is None
-    assert "survives" in kept_share("x", 0.35)(unpack(pack({"x": kept * 0.7 / 0.65})))
-    assert "should be 0 or" in kept_share("x", 0.3)(unpack(pack({"x": kept * 0.7})))
+    assert kept_share("x", 0.3)(deserialize(serialize({"x": kept}))) is None
+    assert "survives" in kept_share("x", 0.35)(deserialize(serialize({"x": kept * 0.7 / 0.65})))
+    assert "should be 0 or" in kept_share("x", 0.3)(deserialize(serialize({"x": kept * 0.7})))
 
 
 def test_a_false_alarm_is_as_rare_as_stated():
     """At a rate of 1 in 100, where it can be counted: 2,000 draws give 20 ± 4·√20 alarms."""
     stream = np.random.RandomState(1)
     alarms = sum(
-        gaussian("x", 1.0, false_alarms=0.01)(unpack(pack({"x": torch.from_numpy(stream.standard_normal(4000))}))) is not None
+        gaussian("x", 1.0, false_alarms=0.01)(deserialize(serialize({"x": torch.from_numpy(stream.standard_normal(4000))})))
+        is not None
         for _ in range(2000)
     )
     assert 2 <= alarms <= 38
@@ -137,14 +142,14 @@ def test_a_false_alarm_is_as_rare_as_stated():
 def test_frequencies_are_those_of_the_chances():
     """The bound is on the safe side: at a rate of 1 in 10, at most that share of 2,000 fair samples is refused, plus 4 sd."""
     stream, chances = np.random.RandomState(2), [0.5, 0.3, 0.15, 0.05, 0.0]
-    seen = lambda counts: unpack(pack({"x": torch.tensor(counts)}))
-    alarms = sum(frequencies("x", chances, 0.1)(seen(stream.multinomial(500, chances))) is not None for _ in range(2000))
+    observation = lambda counts: deserialize(serialize({"x": torch.tensor(counts)}))
+    alarms = sum(frequencies("x", chances, 0.1)(observation(stream.multinomial(500, chances))) is not None for _ in range(2000))
     assert 0 < alarms <= 200 + 4 * (2000 * 0.1 * 0.9) ** 0.5
     judge_ = frequencies("x", chances)
-    assert judge_(seen([1000, 600, 300, 100, 0])) is None
-    assert "x[0] came in 60.00 % of 2000 draws; its chance is 50.00 %" in judge_(seen([1200, 500, 200, 100, 0]))
-    assert "x[4]" in judge_(seen([1000, 600, 300, 99, 1]))
-    assert "counts nothing" in judge_(seen([0, 0, 0, 0, 0]))
+    assert judge_(observation([1000, 600, 300, 100, 0])) is None
+    assert "x[0] came in 60.00 % of 2000 draws; its chance is 50.00 %" in judge_(observation([1200, 500, 200, 100, 0]))
+    assert "x[4]" in judge_(observation([1000, 600, 300, 99, 1]))
+    assert "counts nothing" in judge_(observation([0, 0, 0, 0, 0]))
 
 
 def test_pace_is_the_median_of_pairs_on_a_fake_clock():
@@ -168,9 +173,9 @@ def test_growth_is_what_the_larger_size_takes_beyond_the_smaller():
 def test_a_sketch_is_recognised_through_noise_and_not_mistaken():
     values = torch.from_numpy(np.random.RandomState(2).standard_normal((4, 6)).astype(np.float32))
     golden = golden_of(out=values, n=1)
-    stored = Sketch("negated", sketch(unpack(pack({"out": -values, "n": 1})), golden), 100.0)
-    noisy = unpack(pack({"out": -values * (1 + 1e-6), "n": 1}))
-    assert same_sketch(sketch(noisy, golden), stored.leaves, golden)
+    stored = Fingerprint("negated", fingerprint(deserialize(serialize({"out": -values, "n": 1})), golden), 100.0)
+    noisy = deserialize(serialize({"out": -values * (1 + 1e-6), "n": 1}))
+    assert matches_fingerprint(fingerprint(noisy, golden), stored.leaves, golden)
     for other in (values, -1.01 * values, -values.T.contiguous(), torch.full_like(values, float("nan")), -values.double()):
-        assert not same_sketch(sketch(unpack(pack({"out": other, "n": 1})), golden), stored.leaves, golden)
-    assert not same_sketch(sketch(unpack(pack({"out": -values, "n": 2})), golden), stored.leaves, golden)
+        assert not matches_fingerprint(fingerprint(deserialize(serialize({"out": other, "n": 1})), golden), stored.leaves, golden)
+    assert not matches_fingerprint(fingerprint(deserialize(serialize({"out": -values, "n": 2})), golden), stored.leaves, golden)

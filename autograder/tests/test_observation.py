@@ -9,8 +9,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autograder.observation.leaf import Alien, Array
-from autograder.observation.serialization import MalformedObservation, pack, unpack
+from autograder.observation.leaf import Array, Unsupported
+from autograder.observation.serialization import MalformedObservation, deserialize, serialize
 
 scalars = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.floats(allow_nan=False) | st.text(max_size=20)
 trees = st.dictionaries(
@@ -22,12 +22,12 @@ trees = st.dictionaries(
 
 @given(trees)
 def test_plain_values_come_back_as_they_were(tree):
-    seen = unpack(pack(tree))
+    observation = deserialize(serialize(tree))
     expected = {}
     for key, value in tree.items():
         expected |= {f"{key}[{i}]": v for i, v in enumerate(value)} if isinstance(value, list) else {key: value}
-    assert seen == expected
-    assert [type(v) for v in seen.values()] == [type(v) for v in expected.values()]
+    assert observation == expected
+    assert [type(v) for v in observation.values()] == [type(v) for v in expected.values()]
 
 
 @pytest.mark.parametrize(
@@ -36,16 +36,18 @@ def test_plain_values_come_back_as_they_were(tree):
 @pytest.mark.parametrize("shape", [(), (0,), (3,), (2, 1, 4)])
 def test_tensors_come_back_with_dtype_and_shape(dtype, shape):
     tensor = (torch.arange(int(np.prod(shape))).reshape(shape) % 2).to(dtype)
-    array = unpack(pack({"x": tensor}))["x"]
+    array = deserialize(serialize({"x": tensor}))["x"]
     assert (array.dtype, array.shape) == (str(dtype).removeprefix("torch."), shape)
     assert np.array_equal(array.values, tensor.to(torch.float64).numpy())
 
 
 def test_views_and_parameters_are_copied():
     base = torch.arange(12.0).reshape(3, 4)
-    seen = unpack(pack({"a": base.T, "b": base[:, ::2], "p": torch.nn.Parameter(base)}))
-    assert np.array_equal(seen["a"].values, base.T.numpy()) and np.array_equal(seen["b"].values, base[:, ::2].numpy())
-    assert isinstance(seen["p"], Array)
+    observation = deserialize(serialize({"a": base.T, "b": base[:, ::2], "p": torch.nn.Parameter(base)}))
+    assert np.array_equal(observation["a"].values, base.T.numpy()) and np.array_equal(
+        observation["b"].values, base[:, ::2].numpy()
+    )
+    assert isinstance(observation["p"], Array)
 
 
 class Pleaser(torch.Tensor):
@@ -58,26 +60,26 @@ class Pleaser(torch.Tensor):
     "value", [object(), np.float32(1), Pleaser(), torch.eye(2).to_sparse(), torch.empty(2, device="meta"), {1, 2}, b"x"]
 )
 def test_foreign_values_leave_only_the_name_of_their_type(value):
-    assert isinstance(unpack(pack({"x": value}))["x"], Alien)
+    assert isinstance(deserialize(serialize({"x": value}))["x"], Unsupported)
 
 
 @settings(max_examples=300)
 @given(st.binary(max_size=200))
 def test_rubbish_is_refused(data):
     with pytest.raises(MalformedObservation):
-        unpack(data)
+        deserialize(data)
 
 
 @settings(max_examples=300)
 @given(st.integers(0, 400), st.integers(0, 255))
 def test_a_changed_byte_is_refused_or_gives_plain_values(place, byte):
-    data = bytearray(pack({"x": torch.ones(3), "n": 1, "s": "word"}))
+    data = bytearray(serialize({"x": torch.ones(3), "n": 1, "s": "word"}))
     data[place % len(data)] = byte
     try:
-        seen = unpack(bytes(data))
+        observation = deserialize(bytes(data))
     except MalformedObservation:
         return
-    assert all(isinstance(v, (Array, Alien, int, float, str, bool, type(None))) for v in seen.values())
+    assert all(isinstance(v, (Array, Unsupported, int, float, str, bool, type(None))) for v in observation.values())
 
 
 def test_a_pickle_is_not_opened(tmp_path):
@@ -88,5 +90,5 @@ def test_a_pickle_is_not_opened(tmp_path):
     bomb = pickle.dumps(Bomb())
     for data in (bomb, struct.pack("<I", 2) + b"[]" + bomb):
         with pytest.raises(MalformedObservation):
-            unpack(data)
+            deserialize(data)
     assert not (tmp_path / "boom").exists()

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from autograder.source.delegate import delegate
 from tools.author.cases import Case, load_cases
-from tools.author.replace_definition import replace
+from tools.author.replace_definition import replace_definition
 
 MODULE = '''#!/usr/bin/env python3
 # über a line before the docstring
@@ -84,7 +84,7 @@ and calls itself.'''
     return _half(x) + (halved(x - 1) if x else 0) + math.floor(0.5)
 """,
     )
-    out = replace(MODULE, "first", case)
+    out = replace_definition(MODULE, "first", case)
     assert out == MODULE.replace(
         "from collections.abc import Callable\n",
         "from collections.abc import Callable\nfrom fractions import Fraction\ndef _half(x):\n    return Fraction(x, 2)\n",
@@ -115,7 +115,7 @@ def wrong(self, x):
     )
 ''',
     )
-    out = replace(MODULE, "Head.forward", case)
+    out = replace_definition(MODULE, "Head.forward", case)
     before, after = MODULE[: MODULE.index("    def forward")], MODULE[MODULE.index("\n\n    def backward") :]
     assert out.startswith(before)
     assert out.endswith(after)
@@ -139,18 +139,18 @@ class Other(dict):
         self.__hidden = 3
 """,
     )
-    made = run(replace(MODULE, "Head", case))["Head"]()
+    made = run(replace_definition(MODULE, "Head", case))["Head"]()
     assert (made, made._Head__hidden) == ({"a": 1, "b": 2}, 3)
 
 
 def test_imports_that_the_file_has_are_not_repeated(tmp_path):
     (case,) = cases(tmp_path, 'import math\n@alternate("m.other")\ndef o():\n    "doc"\n    return math.e\n')
-    assert replace(MODULE, "other", case).count("import math") == 1
+    assert replace_definition(MODULE, "other", case).count("import math") == 1
 
 
 def test_in_a_file_without_imports_what_a_case_needs_comes_before_the_code(tmp_path):
     (case,) = cases(tmp_path, 'import math\n@alternate("m.f")\ndef o():\n    "doc"\n    return math.e\n')
-    out = replace("# a comment\n@print\ndef f(): return 1\n", "f", case)
+    out = replace_definition("# a comment\n@print\ndef f(): return 1\n", "f", case)
     assert out == '# a comment\nimport math\ndef f():\n    "doc"\n    return math.e\n'
 
 
@@ -171,7 +171,7 @@ def test_in_a_file_without_imports_what_a_case_needs_comes_before_the_code(tmp_p
 def test_a_case_that_does_not_fit_is_refused(tmp_path, target, text, complaint):
     (case,) = cases(tmp_path, f'def first(): pass\n@alternate("m.{target}")\n{text}\n')
     with pytest.raises(ValueError, match=complaint):
-        replace("def twice(): pass\nassigned = 1\ndef twice(): pass\n" + MODULE, target, case)
+        replace_definition("def twice(): pass\nassigned = 1\ndef twice(): pass\n" + MODULE, target, case)
 
 
 # delegate
@@ -254,7 +254,7 @@ CASE = Case("alternate", "m.target", "other", "", source="def other(x):\n    '''
 @given(MODULES)
 def test_replace_keeps_every_character_outside_the_definition(parts):
     before, after = ("".join(f"{statement}\n" for statement in part) for part in parts)
-    out = replace(f"{before}{TARGET}\n{after}", "target", CASE)
+    out = replace_definition(f"{before}{TARGET}\n{after}", "target", CASE)
     assert out == f"{before}def target(x):\n    '''é\n é'''\n    return 'replaced'\n{after}"
     assert run(out)["target"](1) == "replaced"
 

@@ -14,7 +14,7 @@ import pytest
 
 from autograder.errors import BadInput
 from autograder.submission import archive as module
-from autograder.submission.archive import as_folder, home, unpack
+from autograder.submission.archive import as_folder, extract, find_deliverables
 
 
 def make_zip(
@@ -52,15 +52,15 @@ def test_a_zip_as_macos_makes_it(tmp_path):
         "hw/._rope.py": b"\0",
         "hw/__pycache__/rope.pyc": b"",
     }
-    assert unpack(make_zip(tmp_path / "a.ZIP", files), tmp_path / "out") == ["hw/rope.py"]
+    assert extract(make_zip(tmp_path / "a.ZIP", files), tmp_path / "out") == ["hw/rope.py"]
     assert (tmp_path / "out/hw/rope.py").read_bytes() == b"x = 1\r\n"
     assert stat.S_IMODE((tmp_path / "out/hw/rope.py").stat().st_mode) & 0o7111 == 0
 
 
 def test_a_tar_and_names_with_backslashes(tmp_path):
     archive = make_tar(tmp_path / "a.tar.gz", (member("./hw/rope.py"), b"x"), (member("hw\\model.py"), b"y"))
-    assert unpack(archive, tmp_path / "out") == ["hw/rope.py", "hw/model.py"]
-    assert unpack(make_tar(tmp_path / "b.tar", (member("rope.py"), b"x")), tmp_path / "plain") == ["rope.py"]
+    assert extract(archive, tmp_path / "out") == ["hw/rope.py", "hw/model.py"]
+    assert extract(make_tar(tmp_path / "b.tar", (member("rope.py"), b"x")), tmp_path / "plain") == ["rope.py"]
 
 
 @pytest.mark.parametrize(
@@ -79,7 +79,7 @@ def test_a_tar_and_names_with_backslashes(tmp_path):
 def test_names_that_lead_out_or_astray_are_refused(tmp_path, name, words):
     for archive in (make_zip(tmp_path / "a.zip", {name: b"x"}), make_tar(tmp_path / "a.tar", (member(name), b"x"))):
         with pytest.raises(BadInput, match=words) as caught:
-            unpack(archive, tmp_path / "in" / archive.suffix)
+            extract(archive, tmp_path / "in" / archive.suffix)
         assert "\x1b" not in str(caught.value) and len(str(caught.value)) < 300
     assert not (tmp_path / "out.py").exists() and not (tmp_path / "in" / "out.py").exists()
 
@@ -87,24 +87,24 @@ def test_names_that_lead_out_or_astray_are_refused(tmp_path, name, words):
 @pytest.mark.parametrize("kind", [stat.S_IFLNK, stat.S_IFIFO, stat.S_IFCHR, stat.S_IFSOCK])
 def test_a_zip_holds_plain_files_alone(tmp_path, kind):
     with pytest.raises(BadInput, match="only plain files"):
-        unpack(make_zip(tmp_path / "a.zip", {"rope.py": b"/etc/passwd"}, {"rope.py": kind}), tmp_path / "out")
+        extract(make_zip(tmp_path / "a.zip", {"rope.py": b"/etc/passwd"}, {"rope.py": kind}), tmp_path / "out")
 
 
 @pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE])
 def test_a_tar_holds_plain_files_alone(tmp_path, kind):
     with pytest.raises(BadInput, match="only plain files"):
-        unpack(make_tar(tmp_path / "a.tar", (member("rope.py", kind, "/etc/passwd"), b"")), tmp_path / "out")
+        extract(make_tar(tmp_path / "a.tar", (member("rope.py", kind, "/etc/passwd"), b"")), tmp_path / "out")
 
 
 def test_a_bomb_is_stopped_early(tmp_path):
     bomb = make_zip(tmp_path / "a.zip", {"rope.py": bytes(80 << 20)})
     with pytest.raises(BadInput, match="more than 200 times"):
-        unpack(bomb, tmp_path / "zip")
+        extract(bomb, tmp_path / "zip")
     assert sum(f.stat().st_size for f in (tmp_path / "zip").iterdir()) < 20 << 20
     noise = os.urandom(6 << 20)
     many = make_zip(tmp_path / "b.zip", {f"{i}.bin": noise + bytes(50 << 20) for i in range(3)})
     with pytest.raises(BadInput, match="more than 104,857,600 bytes"):
-        unpack(many, tmp_path / "many")
+        extract(many, tmp_path / "many")
 
 
 def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path):
@@ -117,7 +117,7 @@ def test_a_header_of_gigabytes_is_not_read_into_memory(tmp_path):
     tracemalloc.start()
     try:
         with pytest.raises(BadInput, match="unpacks to more than"):
-            unpack(tmp_path / "a.tgz", tmp_path / "out")
+            extract(tmp_path / "a.tgz", tmp_path / "out")
         assert tracemalloc.get_traced_memory()[1] < 400 << 20
     finally:
         tracemalloc.stop()
@@ -128,11 +128,11 @@ def test_a_hundred_thousand_files_are_refused_at_once(tmp_path):
     archive = make_zip(tmp_path / "a.zip", {f"{i}.py": b"" for i in range(100_000)}, method=zipfile.ZIP_STORED)
     started = time.process_time()
     with pytest.raises(BadInput, match="100,000 entries"):
-        unpack(archive, tmp_path / "out")
+        extract(archive, tmp_path / "out")
     assert time.process_time() - started < 5 and not list((tmp_path / "out").iterdir())
     many = make_tar(tmp_path / "a.tgz", *((member(f"{i}.py"), b"") for i in range(5_000)))
     with pytest.raises(BadInput, match="more than 2,000 entries"):
-        unpack(many, tmp_path / "tar")
+        extract(many, tmp_path / "tar")
 
 
 def test_what_is_no_archive_says_so(tmp_path):
@@ -143,10 +143,10 @@ def test_what_is_no_archive_says_so(tmp_path):
     (tmp_path / "damaged.zip").write_bytes(good.replace(good[45:60], b"\xff" * 15))
     for name in ("cut.zip", "text.zip", "text.tgz", "damaged.zip"):
         with pytest.raises(BadInput, match=name):
-            unpack(tmp_path / name, tmp_path / "out" / name)
+            extract(tmp_path / name, tmp_path / "out" / name)
     (tmp_path / "link.zip").symlink_to(tmp_path / "good.zip")
     with pytest.raises(BadInput, match="not a regular file"):
-        unpack(tmp_path / "link.zip", tmp_path / "out" / "link")
+        extract(tmp_path / "link.zip", tmp_path / "out" / "link")
 
 
 def test_encrypted_large_odd_and_doubled_archives_are_refused(tmp_path):
@@ -154,18 +154,18 @@ def test_encrypted_large_odd_and_doubled_archives_are_refused(tmp_path):
     data[data.index(b"PK\1\2") + 8] |= 1  # the flag in the directory
     (tmp_path / "a.zip").write_bytes(data)
     with pytest.raises(BadInput, match="encrypted"):
-        unpack(tmp_path / "a.zip", tmp_path / "1")
+        extract(tmp_path / "a.zip", tmp_path / "1")
     with pytest.raises(BadInput, match="packed by method 14"):
-        unpack(make_zip(tmp_path / "b.zip", {"rope.py": b"x"}, method=zipfile.ZIP_LZMA), tmp_path / "2")
+        extract(make_zip(tmp_path / "b.zip", {"rope.py": b"x"}, method=zipfile.ZIP_LZMA), tmp_path / "2")
     with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(tmp_path / "c.zip", "w") as archive:
         archive.writestr("rope.py", "1")
         archive.writestr("rope.py", "2")
     with pytest.raises(BadInput, match="twice"):
-        unpack(tmp_path / "c.zip", tmp_path / "3")
+        extract(tmp_path / "c.zip", tmp_path / "3")
     with (tmp_path / "d.zip").open("wb") as file:
         file.truncate(module.MAX_ARCHIVE + 1)
     with pytest.raises(BadInput, match="at most 20,971,520 is read"):
-        unpack(tmp_path / "d.zip", tmp_path / "4")
+        extract(tmp_path / "d.zip", tmp_path / "4")
 
 
 def test_the_deliverables_are_found_where_they_lie(tmp_path):
@@ -181,15 +181,15 @@ def test_the_deliverables_are_found_where_they_lie(tmp_path):
         (repository / folder).mkdir(parents=True)
         for name in files:
             (repository / folder / name).write_text("")
-    assert home(repository, names) == repository / "assignments/a03"
-    assert home(repository / "assignments/a03", names) == repository / "assignments/a03"
-    assert home(repository / "a", names) == repository / "a/b/c/d/e/f"
+    assert find_deliverables(repository, names) == repository / "assignments/a03"
+    assert find_deliverables(repository / "assignments/a03", names) == repository / "assignments/a03"
+    assert find_deliverables(repository / "a", names) == repository / "a/b/c/d/e/f"
     (tmp_path / "deep").mkdir()
     (repository / "a").rename(tmp_path / "deep" / "a")
-    assert home(tmp_path / "deep", names) == tmp_path / "deep"  # the sixth level is not looked at
+    assert find_deliverables(tmp_path / "deep", names) == tmp_path / "deep"  # the sixth level is not looked at
     (tmp_path / "links").mkdir()
     (tmp_path / "links" / "to").symlink_to(repository / "old")
-    assert home(tmp_path / "links", names) == tmp_path / "links"
+    assert find_deliverables(tmp_path / "links", names) == tmp_path / "links"
 
 
 def test_a_zip_serves_as_a_folder_for_a_while(tmp_path):

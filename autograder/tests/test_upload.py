@@ -9,7 +9,7 @@ import pytest
 
 from autograder import assignment
 from autograder.errors import BadInput
-from autograder.files import save
+from autograder.files import write_or_refuse
 from autograder.submission.submit import build
 
 TOML = """
@@ -47,10 +47,10 @@ def test_the_zip_holds_the_deliverables_and_their_hashes(one, tmp_path):
     assert manifest["sha256"] == upload.sha256 == hashlib.sha256(lines.encode()).hexdigest()
     (one.folder / "rope.py").write_text("changed = 1\n")
     assert build(one.folder, one).sha256 != upload.sha256
-    save(tmp_path / "s.zip", upload.data)
+    write_or_refuse(tmp_path / "s.zip", upload.data)
     assert (tmp_path / "s.zip").read_bytes() == upload.data
     with pytest.raises(BadInput, match="cannot be written"):
-        save(tmp_path / "no" / "s.zip", upload.data)
+        write_or_refuse(tmp_path / "no" / "s.zip", upload.data)
 
 
 def test_what_is_unfinished_is_a_warning(one):

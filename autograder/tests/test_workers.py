@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from autograder.observation.serialization import pack
+from autograder.observation.serialization import serialize
 from autograder.sandbox import worker_handle
 
 
@@ -40,8 +40,8 @@ class LastComesFirst(selectors.DefaultSelector):
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_the_end_of_a_worker_may_be_told_before_its_result_is_read(monkeypatch, size):
     monkeypatch.setattr(worker_handle.selectors, "DefaultSelector", LastComesFirst)
-    frame = b"S" + pack({"seen": {"numbers": "x" * size}, "inputs": []})
+    frame = b"S" + serialize({"observation": {"numbers": "x" * size}, "inputs": []})
     with worker_handle.Worker(ServerThatHasFinished(frame), {}) as worker:
         outcome = worker.finish(5)
     assert (outcome.kind, outcome.output) == ("observed", "said")
-    assert outcome.seen == {"numbers": "x" * size}
+    assert outcome.observation == {"numbers": "x" * size}

@@ -41,7 +41,7 @@ def mutants(source: str, graded: list[tuple[int, int]] | None, seed: int, limit:
     for place, makers in _dropped_calls(text, open_to_change).items():
         sites[place] += makers
     chance = random.Random(seed)
-    seen = {_compiled(source)}
+    observation = {_compiled(source)}
     found: list[Mutant] = []
     for place, makers in sorted(sites.items()):
         kept = 0
@@ -49,10 +49,10 @@ def mutants(source: str, graded: list[tuple[int, int]] | None, seed: int, limit:
             if kept == per_site:
                 break
             mutated = make()
-            if (compiled := _compiled(mutated)) is None or compiled in seen:
+            if (compiled := _compiled(mutated)) is None or compiled in observation:
                 continue
             kept += 1
-            seen.add(compiled)
+            observation.add(compiled)
             line = text.line_of(place)
             found.append(Mutant(mutated, line, operator, *_change(source, mutated, line)))
     return [found[i] for i in sorted(chance.sample(range(len(found)), min(limit, len(found))))]

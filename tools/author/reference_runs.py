@@ -6,13 +6,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import REFERENCE, Assignment
-from autograder.running import Run
-from autograder.sandbox.jail import lease
+from autograder.running import Runner
+from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.server_handle import Server
 from autograder.session import scratch_space
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.cases import Case, load_cases
-from tools.author.replace_definition import replace as overlay
+from tools.author.replace_definition import replace_definition as overlay
 
 
 def cases_of(assignment: Assignment, kind: str) -> list[Case]:
@@ -23,11 +23,11 @@ def cases_of(assignment: Assignment, kind: str) -> list[Case]:
 
 
 @dataclass(frozen=True)
-class Workshop:
+class ReferenceRuns:
     """The trees that golden and verify run on, and how to run on them."""
 
     assignment: Assignment
-    run: Run
+    run: Runner
     reference: Tree
     scratch: Path
 
@@ -51,8 +51,8 @@ class Workshop:
 
 
 @contextmanager
-def workshop(assignment: Assignment, seed: int = 0) -> Iterator[Workshop]:
+def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceRuns]:
     """Server, scratch folders and a working copy of the reference."""
-    with scratch_space() as scratch, Server(assignment.preload, for_a_class=True) as server, lease() as jail:
+    with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
         tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
-        yield Workshop(assignment, Run(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)
+        yield ReferenceRuns(assignment, Runner(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)

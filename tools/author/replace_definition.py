@@ -8,7 +8,7 @@ from autograder.source.source_text import Definition, SourceText
 from tools.author.cases import Case, names_looked_up
 
 
-def replace(source: str, qualname: str, case: Case) -> str:
+def replace_definition(source: str, qualname: str, case: Case) -> str:
     """`source` with the definition of `qualname` ("rotate", "MultiHeadAttention.forward") replaced by the case's.
 
     It takes the target's name and indentation. What stands in the case is all there is: the target's decorators go.

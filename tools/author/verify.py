@@ -20,10 +20,10 @@ from autograder.observation.leaf import is_float
 from autograder.report.report import Report
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.golden import record
-from tools.author.reference_runs import Workshop, workshop
+from tools.author.reference_runs import ReferenceRuns, reference_runs
 from tools.memory import PeakMemory
 
-ELSEWHERE = 0.15  # share of the assignment that one misconception may cost outside its own checks
+COLLATERAL = 0.15  # share of the assignment that one misconception may cost outside its own checks
 MUTANTS, PER_SITE = 300, 2
 TRAINED = 10  # grades of `--seeds` in which training checks run too
 
@@ -31,50 +31,50 @@ TRAINED = 10  # grades of `--seeds` in which training checks run too
 def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, quick: bool = False) -> dict:
     """Everything that the page shows; "problems" lists what is not as it should be."""
     checks = collect(assignment, hidden=True)
-    with workshop(assignment) as shop:
+    with reference_runs(assignment) as runs:
         result: dict = {"assignment": assignment.id, "title": assignment.title, "checks": len(checks), "problems": []}
         say = result["problems"].append
-        result["noise"] = _noise(shop, checks, say)  # first, so that a golden value that is missing is told at once
-        result["idle"] = _idle(checks, shop)
+        result["noise"] = _noise(runs, checks, say)  # first, so that a golden value that is missing is told at once
+        result["idle"] = _idle(checks, runs)
         started = time.monotonic()
         with PeakMemory(os.getpid()) as memory:
-            report = _grade(shop, shop.reference, checks)
+            report = _grade(runs, runs.reference, checks)
         result["reference"] = {
             "score": report.score,
             "seconds": round(time.monotonic() - started, 1),
             "peak_pss_mb": round(memory.peak / 2**20),
         }
         _expect(report, 100, "the reference", say)
-        stubs = _grade(shop, working_copy(assignment.folder, assignment, shop.scratch / "stubs"), checks)
+        stubs = _grade(runs, working_copy(assignment.folder, assignment, runs.scratch / "stubs"), checks)
         result["stubs"] = stubs.score
         if stubs.score:
             say(f"stubs get {stubs.score}: {[r.id for r in stubs.rows if r.points]}")
         result["alternates"] = {}
-        for case in shop.cases("alternates"):
-            score = _grade(shop, shop.tree_of(case), checks)
+        for case in runs.cases("alternates"):
+            score = _grade(runs, runs.tree_of(case), checks)
             result["alternates"][f"{case.target}: {case.name}"] = score.score
             _expect(score, 100, f"alternate {case.name}", say)
         if len(result["alternates"]) < 3:
             say(f"{len(result['alternates'])} alternates, at least 3 are asked for")
         result["misconceptions"] = [
-            _misconception(case, shop, [c for c in checks if c.module == case.module] if quick else checks, say)
-            for case in shop.cases("misconceptions")
+            _misconception(case, runs, [c for c in checks if c.module == case.module] if quick else checks, say)
+            for case in runs.cases("misconceptions")
         ]
         if len(result["misconceptions"]) < 12:
             say(f"{len(result['misconceptions'])} misconceptions, at least 12 are asked for")
         if not quick:
-            result["mutants"] = _mutants(shop, checks, say)
+            result["mutants"] = _mutants(runs, checks, say)
         if seeds:
-            result["seeds"] = _seeds(shop, checks, seeds, say)
+            result["seeds"] = _seeds(runs, checks, seeds, say)
         if extra:
-            result["extra"] = _extra(shop, checks, extra, say)
+            result["extra"] = _extra(runs, checks, extra, say)
     return result
 
 
-def _grade(shop: Workshop, tree: Tree, checks: list[Check]) -> Report:
-    scratch = shop.scratch / f"grade_{time.monotonic_ns()}"
+def _grade(runs: ReferenceRuns, tree: Tree, checks: list[Check]) -> Report:
+    scratch = runs.scratch / f"grade_{time.monotonic_ns()}"
     scratch.mkdir()
-    return grade(shop.run, tree, checks, scratch)
+    return grade(runs.run, tree, checks, scratch)
 
 
 def _expect(report: Report, points: float, who: str, say) -> None:
@@ -87,22 +87,22 @@ def _expect(report: Report, points: float, who: str, say) -> None:
         say(f"{who}: fault in {row.id}: {row.message}")
 
 
-def _misconception(case, shop: Workshop, checks: list[Check], say) -> dict:
+def _misconception(case, runs: ReferenceRuns, checks: list[Check], say) -> dict:
     """Training checks take seconds each, so they run only on what passes every other check of its module."""
     own_of = lambda report: [row for row in _lost(report) if row.check.module == case.module]
-    report = _grade(shop, shop.tree_of(case), [c for c in checks if c.judge.mode != "train"])
+    report = _grade(runs, runs.tree_of(case), [c for c in checks if c.judge.mode != "train"])
     if not own_of(report) and any(c.judge.mode == "train" for c in checks):
-        report = _grade(shop, shop.tree_of(case), checks)
+        report = _grade(runs, runs.tree_of(case), checks)
     lost, own = _lost(report), own_of(report)
     named = [row for row in own if row.misconception == case.name]
-    elsewhere = sum(row.max_points - row.points for row in lost if row not in own)
+    collateral = sum(row.max_points - row.points for row in lost if row not in own)
     entry = {
         "target": case.target,
         "name": case.name,
         "score": report.score,
         "killed_by": [r.id for r in own],
         "named_by": [r.id for r in named],
-        "elsewhere": round(elsewhere, 2),
+        "elsewhere": round(collateral, 2),
     }
     if not own:
         say(f"misconception {case.name} passes every check of its own module (score {report.score})")
@@ -110,9 +110,9 @@ def _misconception(case, shop: Workshop, checks: list[Check], say) -> dict:
         say(
             f"misconception {case.name} is rejected but not named; shown instead: {sorted({r.misconception for r in own if r.misconception})}"
         )
-    if elsewhere > ELSEWHERE * shop.assignment.points:
+    if collateral > COLLATERAL * runs.assignment.points:
         say(
-            f"misconception {case.name} costs {elsewhere:.1f} points outside its own checks: {[r.id for r in lost if r not in own]}"
+            f"misconception {case.name} costs {collateral:.1f} points outside its own checks: {[r.id for r in lost if r not in own]}"
         )
     return entry
 
@@ -121,9 +121,9 @@ def _lost(report: Report) -> list:
     return [row for row in report.rows if row.points < row.max_points or row.status == "failed"]
 
 
-def _noise(shop: Workshop, checks: list[Check], say) -> list[dict]:
+def _noise(runs: ReferenceRuns, checks: list[Check], say) -> list[dict]:
     """Noise, tolerance and nearest misconception of every check; all in units of the leaf where the ratio is worst."""
-    grader, module = Grader(shop.run), {case.name: case.module for case in shop.cases("misconceptions")}
+    grader, module = Grader(runs.run), {case.name: case.module for case in runs.cases("misconceptions")}
     rows = []
     for check in checks:
         golden = grader.golden(check)
@@ -133,7 +133,7 @@ def _noise(shop: Workshop, checks: list[Check], say) -> list[dict]:
             if is_float(e.value) and not e.random and getattr(e.value, "dtype", "float") in ("float32", "float64", "float")
         ]
         ratios = [e.noise / e.tolerance for e in leaves if e.tolerance]
-        near = [s.distance for s in golden.sketches if module.get(s.case) == check.module]
+        near = [s.distance for s in golden.fingerprints if module.get(s.case) == check.module]
         worst = max(leaves, key=lambda e: e.noise / e.tolerance if e.tolerance else 0, default=None)
         rows.append(
             {
@@ -147,36 +147,36 @@ def _noise(shop: Workshop, checks: list[Check], say) -> list[dict]:
         if max(ratios, default=0) > 0.1:
             say(f"{check.id}: noise is {max(ratios):.2f} of the tolerance; at most 0.1 is sound")
         if near and min(near) < 10:
-            close = min((s for s in golden.sketches if module.get(s.case) == check.module), key=lambda s: s.distance)
+            close = min((s for s in golden.fingerprints if module.get(s.case) == check.module), key=lambda s: s.distance)
             say(
                 f"{check.id}: misconception {close.case} lies only {close.distance:.1f} tolerances away; choose inputs that separate"
             )
     return rows
 
 
-def _idle(checks: list[Check], shop: Workshop) -> list[str]:
+def _idle(checks: list[Check], runs: ReferenceRuns) -> list[str]:
     """Checks that no misconception fails; mutants may still fail them."""
-    grader = Grader(shop.run)
-    return [c.id for c in checks if c.judge.mode == "observe" and not grader.golden(c).sketches]
+    grader = Grader(runs.run)
+    return [c.id for c in checks if c.judge.mode == "observe" and not grader.golden(c).fingerprints]
 
 
-def _mutants(shop: Workshop, checks: list[Check], say) -> dict:
+def _mutants(runs: ReferenceRuns, checks: list[Check], say) -> dict:
     """Mechanical mutants of the graded code: fast checks first, stop at the first kill."""
     from tools.author.mutants import mutants
 
-    reviewed = _equivalents(shop.source / "equivalents.toml")
+    reviewed = _equivalents(runs.source / "equivalents.toml")
     pool = []
-    for name in shop.assignment.deliverables:
+    for name in runs.assignment.deliverables:
         if name.endswith(".py"):
-            source = (shop.reference.folder / name).read_text(encoding="utf-8")
+            source = (runs.reference.folder / name).read_text(encoding="utf-8")
             pool += [(name, m) for m in mutants(source, None, seed=0, limit=10**6, per_site=PER_SITE)]
     sample = random.Random(0).sample(pool, min(MUTANTS, len(pool)))
-    grader = Grader(replace(shop.run))
+    grader = Grader(replace(runs.run))
     quick = [c for c in checks if c.judge.mode == "observe" and not c.device]
     slow = [c for c in checks if c.judge.mode != "observe" and not c.device]
 
     def survives(number: int, name: str, mutant) -> str | None:
-        tree = shop.tree_with(f"mutant_{number}", name, mutant.source)
+        tree = runs.tree_with(f"mutant_{number}", name, mutant.source)
         own = name.removesuffix(".py")
         order = sorted(quick, key=lambda c: c.module != own) + slow
         if all(grader.judge(check, tree).share == 1 for check in order):
@@ -215,18 +215,18 @@ def _equivalents(path: Path) -> dict[str, str]:
     return {_key(row["line"]): row["reason"] for row in rows}
 
 
-def _seeds(shop: Workshop, checks: list[Check], seeds: int, say) -> dict:
+def _seeds(runs: ReferenceRuns, checks: list[Check], seeds: int, say) -> dict:
     """Grades of reference and alternates with golden values recorded anew for each seed; stepwise checks keep theirs.
 
     The first TRAINED of them train as well, on the text that is there, from another start and with other batches.
     """
     plain = [c for c in checks if c.judge.mode == "observe" and not c.device]
     training = [c for c in checks if c.judge.mode == "train"]
-    trees = [("reference", shop.reference)] + [(c.name, shop.tree_of(c)) for c in shop.cases("alternates")]
-    kept, flaky = Grader(shop.run), []
+    trees = [("reference", runs.reference)] + [(c.name, runs.tree_of(c)) for c in runs.cases("alternates")]
+    kept, flaky = Grader(runs.run), []
     for seed in range(1, seeds + 1):
-        seeded = replace(shop, run=replace(shop.run, seed=seed))
-        goldens = record(seeded, plain, sketches=False)
+        seeded = replace(runs, run=replace(runs.run, seed=seed))
+        goldens = record(seeded, plain, fingerprints=False)
         grader = Grader(seeded.run)
         goldens |= {c.id: kept.golden(c) for c in training}
         grader.golden = lambda check, goldens=goldens: goldens[check.id]
@@ -241,7 +241,7 @@ def _seeds(shop: Workshop, checks: list[Check], seeds: int, say) -> dict:
     return {"grades": seeds, "flaky": flaky}
 
 
-def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]:
+def _extra(runs: ReferenceRuns, checks: list[Check], folder: Path, say) -> list[dict]:
     """Cases from outside the repository: score, failed checks, and what was named or shown."""
     import tomllib
 
@@ -255,15 +255,15 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
     for kind, low, high in (("misconceptions", 0.0, 99.99), ("alternates", 100.0, 100.0)):
         for path in filter(Path.exists, (folder / f"{kind}.py", folder / kind)):
             found += [
-                (f"{kind[:-1]} {c.name}", shop.tree_of(replace(c, name=f"extra_{c.name}")), low, high) for c in load_cases(path)
+                (f"{kind[:-1]} {c.name}", runs.tree_of(replace(c, name=f"extra_{c.name}")), low, high) for c in load_cases(path)
             ]
     for path in sorted((folder / "submissions").glob("*/")) if (folder / "submissions").exists() else []:
         bounds = tomllib.loads((path / "expect.toml").read_text()) if (path / "expect.toml").exists() else {}
-        tree = working_copy(path, shop.assignment, shop.scratch / "extra" / path.name)
+        tree = working_copy(path, runs.assignment, runs.scratch / "extra" / path.name)
         found.append((f"submission {path.name}", tree, bounds.get("min_score", 0.0), bounds.get("max_score", 100.0)))
     rows = []
     for label, tree, low, high in found:
-        report = _grade(shop, tree, checks)
+        report = _grade(runs, tree, checks)
         failed = [
             {"check": r.id, "shown": r.hint or r.message.split("\n")[0], "misconception": r.misconception}
             for r in report.rows
@@ -275,7 +275,7 @@ def _extra(shop: Workshop, checks: list[Check], folder: Path, say) -> list[dict]
     return rows
 
 
-def page(r: dict) -> str:
+def render_verification(r: dict) -> str:
     """The result as one page of text."""
     out = [
         f"# {r['assignment']}: {r['title']}",

@@ -22,18 +22,18 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.errors import BadInput, CourseError
-from autograder.files import replace
+from autograder.files import write_atomically
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import as_json
-from autograder.report.html import page
+from autograder.report.html import render_page
 from autograder.report.report import Report, empty_rows, environment
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import as_folder, home
-from autograder.text import plain
-from tools.batch.export import Handed, opened
+from autograder.submission.archive import as_folder, find_deliverables
+from autograder.text import sanitize
+from tools.batch.export import HandedIn, opened
 from tools.batch.gradebook import Change, Entry, Gradebook
-from tools.batch.timing_lock import Quiet
+from tools.batch.timing_lock import TimingLock
 from tools.grader_files import files_below, grader_files
 
 Graded = tuple[dict, float, str]  # report, seconds, why it was refused
@@ -54,27 +54,27 @@ def batch(
     checks: by default all of the assignment. BadInput if `source` holds no submissions, or `to` cannot be written.
     """
     started, checks = time.monotonic(), checks_of(assignment) if checks is None else checks
-    old = {entry.key: entry for entry in read(against)} if against else None
+    old = {entry.key: entry for entry in load_entries(against)} if against else None
     reports, pages = to / "reports", to / "pages"
     try:
         for folder in (reports, pages):
             folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise BadInput(f"{to} cannot be written: {error.strerror}; give a folder that may be made") from error
-    grader = fingerprint(assignment, checks)
+    grader = grader_digest(assignment, checks)
     with opened(source) as (handed, missing):
         names = {one.key: file_name(one.key) for one in handed}
-        print_of = {one.key: f"{grader}:{contents(one.path, assignment)}" for one in handed}
+        print_of = {one.key: f"{grader}:{submission_digest(one.path, assignment)}" for one in handed}
         done = {
-            one.key: entry for one in handed if (entry := taken_over(reports / f"{names[one.key]}.json", one, print_of[one.key]))
+            one.key: entry for one in handed if (entry := load_cached(reports / f"{names[one.key]}.json", one, print_of[one.key]))
         }
         todo = [one for one in handed if one.key not in done]
         progress(len(done), len(handed))
         for one, (report, seconds, refused) in _graded(todo, assignment, checks, jobs, scheduler, grader):
             entry = Entry(one.key, list(one.students), one.created_at, report, seconds, refused)
             stored = {"fingerprint": print_of[one.key], "entry": entry.as_json()}
-            replace(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
-            replace(pages / f"{names[one.key]}.html", page(report, entry.who))
+            write_atomically(reports / f"{names[one.key]}.json", json.dumps(stored, ensure_ascii=False))
+            write_atomically(pages / f"{names[one.key]}.html", render_page(report, entry.who))
             done[one.key] = entry
             progress(len(done), len(handed))
         book = Gradebook(assignment.id, assignment.title, [done[one.key] for one in handed], missing=missing)
@@ -85,7 +85,9 @@ def batch(
     return book
 
 
-def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str, grader: str) -> Iterator[tuple[Handed, Graded]]:
+def _graded(
+    todo: list[HandedIn], assignment, checks, jobs: int, scheduler: str, grader: str
+) -> Iterator[tuple[HandedIn, Graded]]:
     """Results as they come in, each submission once."""
     if not todo:
         return
@@ -94,7 +96,7 @@ def _graded(todo: list[Handed], assignment, checks, jobs: int, scheduler: str, g
 
         yield from graded(todo, assignment, scheduler, grader)
         return
-    with Server(assignment.preload, for_a_class=True) as server:
+    with Server(assignment.preload, warm_for_batch=True) as server:
         pool = ThreadPoolExecutor(jobs)
         try:
             waiting = {pool.submit(grade_one, one.path, assignment, checks, server, jobs - 1): one for one in todo}
@@ -118,15 +120,15 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     refused = ""
     try:
         with as_folder(path) as folder:
-            found = home(folder, assignment.deliverables)
-            report = grade_folder(found, assignment, checks, server, jobs=2, seconds=seconds, quiet=Quiet())
+            found = find_deliverables(folder, assignment.deliverables)
+            report = grade_folder(found, assignment, checks, server, jobs=2, seconds=seconds, timing_lock=TimingLock())
     except BadInput as error:
         report, refused = _nothing(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:  # the server does not run, say: no submission can be graded
         raise
     except Exception as error:  # ours: others are graded all the same, and this one again by the next run
         report, refused = faulty(assignment, checks, error, granted=not isinstance(error, OSError | MemoryError))
-    return as_json(report), time.monotonic() - started, plain(refused, kept="")
+    return as_json(report), time.monotonic() - started, sanitize(refused, kept="")
 
 
 def faulty(assignment: Assignment, checks: list[Check], error: BaseException, granted: bool) -> tuple[Report, str]:
@@ -134,16 +136,16 @@ def faulty(assignment: Assignment, checks: list[Check], error: BaseException, gr
     why = f"fault of the grader, {type(error).__name__}: {error}"
     report = _nothing(assignment, checks, why)
     for row in report.rows:
-        row.status, row.points, row.message = "grader_fault", row.max_points if granted else 0.0, plain(why)
+        row.status, row.points, row.message = "grader_fault", row.max_points if granted else 0.0, sanitize(why)
     return report, why
 
 
 def _nothing(assignment: Assignment, checks: list[Check], why: str) -> Report:
     """The report on a submission that could not be read."""
-    return Report(assignment, empty_rows(assignment, checks), 0, notes=(plain(why),), environment=environment(), empty=True)
+    return Report(assignment, empty_rows(assignment, checks), 0, notes=(sanitize(why),), environment=environment(), empty=True)
 
 
-def fingerprint(assignment: Assignment, checks: list[Check]) -> str:
+def grader_digest(assignment: Assignment, checks: list[Check]) -> str:
     """What a grade depends on besides the submission: the grader, the checks, their golden values, the given parts."""
     digest = hashlib.sha256(" ".join(c.id for c in checks).encode())
     for path in sorted({c.path for c in checks}):
@@ -156,10 +158,10 @@ def fingerprint(assignment: Assignment, checks: list[Check]) -> str:
     return digest.hexdigest()[:24]
 
 
-def contents(path: Path, assignment: Assignment) -> str:
+def submission_digest(path: Path, assignment: Assignment) -> str:
     """A digest of what was handed in: the archive, or the deliverables wherever they lie in the folder, links not followed."""
     digest = hashlib.sha256()
-    inner = home(path, assignment.deliverables) if path.is_dir() else path.parent
+    inner = find_deliverables(path, assignment.deliverables) if path.is_dir() else path.parent
     for name in assignment.deliverables if path.is_dir() else [path.name]:
         file = inner / name
         digest.update(name.encode())
@@ -172,7 +174,7 @@ def contents(path: Path, assignment: Assignment) -> str:
     return digest.hexdigest()[:24]
 
 
-def taken_over(path: Path, handed: Handed, wanted: str) -> Entry | None:
+def load_cached(path: Path, handed: HandedIn, wanted: str) -> Entry | None:
     """The entry on disk with the names of today, if it was made from the same submission by the same grader.
 
     What was a fault of the grader, or could not be read, is tried again.
@@ -188,7 +190,7 @@ def taken_over(path: Path, handed: Handed, wanted: str) -> Entry | None:
     return entry
 
 
-def read(folder: Path) -> list[Entry]:
+def load_entries(folder: Path) -> list[Entry]:
     """The entries of an earlier run. BadInput if it is none."""
     paths = sorted((folder / "reports").glob("[!.]*.json"))
     if not paths:
@@ -216,16 +218,16 @@ def changes(old: dict[str, Entry], entries: list[Entry]) -> list[Change]:
 
 def write_tables(book: Gradebook, to: Path, names: bool = True) -> None:
     """grades.csv, reports.jsonl and class.html. names: whether the page of the class shows who is who."""
-    from tools.batch.class_page import page as class_page
+    from tools.batch.class_page import render_class_page as class_page
 
-    replace(to / "reports.jsonl", "".join(json.dumps(e.as_json(), ensure_ascii=False) + "\n" for e in book.entries))
+    write_atomically(to / "reports.jsonl", "".join(json.dumps(e.as_json(), ensure_ascii=False) + "\n" for e in book.entries))
     rows = [_cells(entry, student) for entry in book.entries for student in entry.students or [None]]
     with (to / ".grades.csv").open("w", encoding="utf-8-sig", newline="") as file:  # with the mark that spreadsheets look for
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)
     (to / ".grades.csv").replace(to / "grades.csv")
-    replace(to / "class.html", class_page(book, {e.key: f"pages/{file_name(e.key)}.html" for e in book.entries}, names))
+    write_atomically(to / "class.html", class_page(book, {e.key: f"pages/{file_name(e.key)}.html" for e in book.entries}, names))
 
 
 def _cells(entry: Entry, student) -> dict[str, str | float]:
@@ -259,7 +261,7 @@ def file_name(key: str) -> str:
     return plain if plain == key else f"{plain}-{hashlib.sha256(key.encode(errors='surrogatepass')).hexdigest()[:8]}"
 
 
-def _similar(handed: list[Handed], assignment: Assignment):
+def _similar(handed: list[HandedIn], assignment: Assignment):
     from tools.batch.similarity import similar
 
     return similar({one.key: one.path for one in handed}, assignment)

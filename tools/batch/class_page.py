@@ -16,7 +16,7 @@ from tools.batch.gradebook import Entry, Gradebook
 BINS, WIDTH, HEIGHT = 10, 640, 140
 
 
-def page(book: Gradebook, links: dict[str, str], names: bool = True) -> str:
+def render_class_page(book: Gradebook, links: dict[str, str], names: bool = True) -> str:
     """The page. links: where the page of each submission lies, by key; names: whether it shows who is who."""
     entries = book.entries if names else sorted(book.entries, key=_without_order)
     who = {e.key: e.who if names else f"submission {i}" for i, e in enumerate(entries, 1)}

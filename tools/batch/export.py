@@ -18,14 +18,14 @@ import yaml
 
 from autograder.errors import BadInput
 from autograder.submission.archive import is_archive
-from autograder.text import plain
+from autograder.text import sanitize
 from tools.batch.gradebook import Student
 
 METADATA = "submission_metadata.yml"
 
 
 @dataclass(frozen=True)
-class Handed:
+class HandedIn:
     """One submission as it was handed in. key: a name that is its own; path: a folder or an archive."""
 
     key: str
@@ -35,7 +35,7 @@ class Handed:
 
 
 @contextmanager
-def opened(source: Path) -> Iterator[tuple[list[Handed], list[str]]]:
+def opened(source: Path) -> Iterator[tuple[list[HandedIn], list[str]]]:
     """The submissions of a class in order of their names, and sentences about what does not fit together.
 
     BadInput if `source` is neither an export, unpacked or zipped, nor a folder of submissions.
@@ -67,15 +67,15 @@ def _as_folder(source: Path) -> Iterator[Path]:
         yield Path(folder)
 
 
-def _plain_folder(folder: Path) -> list[Handed]:
+def _plain_folder(folder: Path) -> list[HandedIn]:
     paths = [p for p in sorted(folder.iterdir()) if not p.name.startswith((".", "__")) and not p.is_symlink()]
-    handed = [Handed(plain(p.name, kept=""), p) for p in paths if p.is_dir() or is_archive(p)]
+    handed = [HandedIn(sanitize(p.name, kept=""), p) for p in paths if p.is_dir() or is_archive(p)]
     if not handed:
         raise BadInput(f"{folder} holds no submissions; a folder or a zip is expected for each")
     return _told_apart(handed)
 
 
-def _told_apart(handed: list[Handed]) -> list[Handed]:
+def _told_apart(handed: list[HandedIn]) -> list[HandedIn]:
     """Each with a key of its own: two names may look alike once what is invisible in them is replaced."""
     keys: set[str] = set()
     for number, one in enumerate(handed, 1):
@@ -85,7 +85,7 @@ def _told_apart(handed: list[Handed]) -> list[Handed]:
     return handed
 
 
-def _gradescope(folder: Path) -> tuple[list[Handed], list[str]]:
+def _gradescope(folder: Path) -> tuple[list[HandedIn], list[str]]:
     try:
         table = yaml.load((folder / METADATA).read_text(encoding="utf-8"), Loader=_Symbols)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
@@ -96,17 +96,17 @@ def _gradescope(folder: Path) -> tuple[list[Handed], list[str]]:
     for key, entry in table.items():
         path = folder / str(key)
         if path.parent != folder or str(key) in ("..", "") or not path.is_dir() or path.is_symlink():
-            missing.append(f"{plain(str(key), kept='')} stands in {METADATA}, but there is no such folder")
+            missing.append(f"{sanitize(str(key), kept='')} stands in {METADATA}, but there is no such folder")
             continue
         known_of = entry if isinstance(entry, dict) else {}
         submitters = known_of.get(":submitters")
         students = tuple(map(_student, submitters)) if isinstance(submitters, list) else ()
-        handed.append(Handed(_text(path.name), path, students, _text(known_of.get(":created_at"))))
+        handed.append(HandedIn(_text(path.name), path, students, _text(known_of.get(":created_at"))))
     known = {h.path for h in handed}
     for path in sorted(folder.glob("submission_*")):
         if path.is_dir() and not path.is_symlink() and path not in known:
-            missing.append(f"{plain(path.name, kept='')} is not named in {METADATA}; graded without a name")
-            handed.append(Handed(_text(path.name), path))
+            missing.append(f"{sanitize(path.name, kept='')} is not named in {METADATA}; graded without a name")
+            handed.append(HandedIn(_text(path.name), path))
     if not handed:
         raise BadInput(f"{METADATA} names no submission whose folder is there")
     return _told_apart(sorted(handed, key=lambda h: h.key)), missing
@@ -118,7 +118,7 @@ def _student(entry: Any) -> Student:
 
 
 def _text(value: Any) -> str:
-    return "" if value is None else plain(str(value), kept="").strip()
+    return "" if value is None else sanitize(str(value), kept="").strip()
 
 
 class _Symbols(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):

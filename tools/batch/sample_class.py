@@ -12,7 +12,7 @@ import yaml
 
 from autograder.assignment import REFERENCE, Assignment
 from tools.author.reference_runs import cases_of
-from tools.author.replace_definition import replace
+from tools.author.replace_definition import replace_definition
 from tools.batch.export import METADATA
 
 
@@ -45,4 +45,4 @@ def _mistaken(folder: Path, cases: list) -> None:
         if place not in touched:
             touched.add(place)
             file = folder / f"{case.module}.py"
-            file.write_text(replace(file.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
+            file.write_text(replace_definition(file.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")

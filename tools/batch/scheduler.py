@@ -18,16 +18,16 @@ from urllib.parse import urlsplit
 
 from autograder.assignment import Assignment, load
 from autograder.errors import BadInput, GraderFault
-from autograder.submission.archive import MAX_ARCHIVE, home, is_archive
+from autograder.submission.archive import MAX_ARCHIVE, find_deliverables, is_archive
 from autograder.submission.working_copy import MAX_FILE_BYTES
-from tools.batch.export import Handed
+from tools.batch.export import HandedIn
 
 PATIENCE = 60  # seconds until the first worker is there
 _lock = threading.Lock()
 _warm: dict[str, tuple] = {}  # in a worker process: checks, their fingerprint and server by assignment
 
 
-def graded(todo: list[Handed], assignment: Assignment, address: str, grader: str) -> Iterator[tuple[Handed, tuple]]:
+def graded(todo: list[HandedIn], assignment: Assignment, address: str, grader: str) -> Iterator[tuple[HandedIn, tuple]]:
     """(submission, result) as results come in, each once. grader: the fingerprint that a worker must have too.
 
     BadInput if the address is not allowed, or nobody answers or works there; GraderFault if it is lost on the way.
@@ -107,7 +107,7 @@ def packed(path: Path, assignment: Assignment) -> tuple[str, dict[str, bytes]]:
     """
     if is_archive(path) and path.is_file():
         return path.name, {path.name: _head(path, MAX_ARCHIVE)}
-    folder, found = home(path, assignment.deliverables), {}
+    folder, found = find_deliverables(path, assignment.deliverables), {}
     for name in assignment.deliverables:
         file = folder / name
         if file.is_file() and not file.is_symlink():
@@ -142,12 +142,12 @@ def _warm_server(name: str) -> tuple:
     """Started once a worker process; it ends with the process, whose end closes its sockets."""
     from autograder.sandbox.server_handle import Server
     from autograder.session import checks_of
-    from tools.batch.batch import fingerprint
+    from tools.batch.batch import grader_digest
 
     with _lock:
         if name not in _warm:
             assignment = load(name)
             checks = checks_of(assignment)
-            server = Server(assignment.preload, for_a_class=True)
-            _warm[name] = assignment, checks, fingerprint(assignment, checks), server
+            server = Server(assignment.preload, warm_for_batch=True)
+            _warm[name] = assignment, checks, grader_digest(assignment, checks), server
         return _warm[name]

@@ -13,7 +13,7 @@ import copydetect
 import numpy as np
 
 from autograder.assignment import Assignment
-from autograder.submission.archive import home, is_archive, unpack
+from autograder.submission.archive import extract, find_deliverables, is_archive
 from tools.batch.gradebook import Pair
 
 K, WINDOW = 25, 1  # tokens of a match that is certain to be found, and no thinning of fingerprints: files are short
@@ -71,7 +71,7 @@ def _texts(path: Path, assignment: Assignment) -> dict[str, str]:
     """The deliverables as text; what is no plain file, too large or not UTF-8 is left out."""
     if is_archive(path):
         return _texts_of_archive(path, assignment)
-    found, folder = {}, home(path, assignment.deliverables)
+    found, folder = {}, find_deliverables(path, assignment.deliverables)
     for name in assignment.deliverables:
         file = folder / name
         with contextlib.suppress(OSError):  # one that cannot be read; the grade says so
@@ -87,7 +87,7 @@ def _texts_of_archive(path: Path, assignment: Assignment) -> dict[str, str]:
 
     with tempfile.TemporaryDirectory(prefix="unpacked-") as folder:
         try:
-            unpack(path, Path(folder) / "files")
+            extract(path, Path(folder) / "files")
         except BadInput:
             return {}
         return _texts(Path(folder) / "files", assignment)

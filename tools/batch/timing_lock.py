@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 
-class Quiet:
+class TimingLock:
     """A context manager that may be entered again and again, by one thread. Whoever is killed gives its turn back."""
 
     def __enter__(self) -> None:

@@ -74,7 +74,7 @@ def jail() -> None:
     """What the level of isolation costs a check: each parity check of a01 by turns with and without it, on one warm server."""
     from dataclasses import replace
 
-    from autograder.sandbox.jail import Jail, here
+    from autograder.sandbox.jail import Jail, detect_isolation
     from tools.author.reference_runs import workshop
 
     checks = [c for c in _checks() if c.judge.mode == "observe" and not c.device]
@@ -92,7 +92,7 @@ def jail() -> None:
             extra.append(statistics.median(a - b for a, b in pairs))
             walls.append(statistics.median(b for _, b in pairs))
     line(f"one check at level 1, wall, {len(checks)} checks", walls, "ms")
-    line(f"  what level {here().level} adds to it", extra, "ms", 5)
+    line(f"  what level {detect_isolation().level} adds to it", extra, "ms", 5)
 
 
 def batch() -> None:

@@ -20,7 +20,7 @@ from pathlib import Path
 
 from autograder.errors import BadInput
 from autograder.gradescope.results import not_reached
-from autograder.submission.archive import is_archive, unpack
+from autograder.submission.archive import extract, is_archive
 from tools.grader_files import course
 
 SCHEMA = course() / "autograder" / "gradescope" / "schema" / "results.schema.json"
@@ -114,7 +114,7 @@ def _lay_out(root: Path, archive: Path, submission: Path, metadata: Path | None)
     if submission.is_dir():
         shutil.copytree(submission, root / "submission", symlinks=True, dirs_exist_ok=True)
     elif submission.name.lower().endswith(".zip"):
-        unpack(submission, root / "submission")
+        extract(submission, root / "submission")
     elif is_archive(submission):
         shutil.copy(submission, root / "submission")  # Gradescope unpacks zips alone
     else:

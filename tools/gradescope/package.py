@@ -16,7 +16,7 @@ from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows
-from autograder.submission.submit import pack
+from autograder.submission.submit import make_zip
 from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
 
@@ -32,7 +32,7 @@ def build(assignment: Assignment) -> bytes:
     files |= dict(_named(ASSIGNMENTS / "given", "assignments/given"))
     files |= dict(_named(ROOT / "datasets", "datasets"))
     files |= dict(_assignment(assignment))
-    data = pack(files, executable=("setup.sh", "run_autograder"))
+    data = make_zip(files, executable=("setup.sh", "run_autograder"))
     if len(data) > MAX_BYTES:
         largest = sorted(files, key=lambda name: -len(files[name]))[:3]
         raise BadInput(f"the zip has {len(data):,} bytes, at most {MAX_BYTES:,} are wanted; largest: {', '.join(largest)}")
@@ -69,7 +69,7 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
     rows = empty_rows(assignment, collect(assignment, hidden=True))
     for row in rows:
         row.status, row.points, row.message = "grader_fault", row.max_points, "the grader did not start"
-    return gradescope.dumps(gradescope.results(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
+    return gradescope.dumps(gradescope.graded(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
 
 
 def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:

@@ -15,10 +15,10 @@ from autograder.assignment import load
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
-from autograder.gradescope.results import results
+from autograder.gradescope.results import graded
 from autograder.report.as_json import as_json
-from autograder.report.html import page
-from autograder.report.terminal import show
+from autograder.report.html import render_page
+from autograder.report.terminal import print_report
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
 from autograder.submission.archive import as_folder
@@ -27,7 +27,7 @@ from autograder.submission.archive import as_folder
 def main() -> None:
     assignment = load("a90")
     checks, asked = checks_of(assignment), json.load(sys.stdin)
-    with Server(assignment.preload, for_a_class=True) as server:
+    with Server(assignment.preload, warm_for_batch=True) as server:
 
         def grade(path: str) -> dict:
             started = time.monotonic()
@@ -37,14 +37,14 @@ def main() -> None:
             except BadInput as error:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()
-            show(report, Console(file=text, width=100, no_color=True), verbose=True)
+            print_report(report, Console(file=text, width=100, no_color=True), verbose=True)
             data = as_json(report)
             return {
                 "seconds": seconds,
                 "report": data,
                 "terminal": text.getvalue(),
-                "html": page(data),
-                "results": results(data, Settings(), Metadata()),
+                "html": render_page(data),
+                "results": graded(data, Settings(), Metadata()),
             }
 
         for name, path in asked["attacks"].items():

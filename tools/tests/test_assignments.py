@@ -137,13 +137,13 @@ def test_the_stubs_get_nothing(assignment, tmp_path):
 def test_five_mistakes_are_named(tmp_path, name, mistake):
     from autograder.submission.working_copy import working_copy
     from tools.author.cases import load_cases
-    from tools.author.replace_definition import replace
+    from tools.author.replace_definition import replace_definition
 
     assignment = load(name)
     case = next(c for c in load_cases(reference(assignment) / "misconceptions") if c.name == mistake)
     tree = working_copy(reference(assignment), assignment, tmp_path / "tree")
     path = tree.folder / f"{case.module}.py"
-    path.write_text(replace(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
+    path.write_text(replace_definition(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
     status, report, text = grade(assignment, tree.folder, tmp_path / "r.json", "--only", case.module)
     assert status == 1 and mistake in {c["misconception"] for c in report["checks"]}, text
     assert "Looks like: " in text

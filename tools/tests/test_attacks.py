@@ -24,7 +24,9 @@ from tools.tests.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.timeout(600),
-    pytest.mark.skipif(jail.here().level < 3, reason=f"needs isolation level 3: {'; '.join(jail.here().notes)}"),
+    pytest.mark.skipif(
+        jail.detect_isolation().level < 3, reason=f"needs isolation level 3: {'; '.join(jail.detect_isolation().notes)}"
+    ),
 ]
 SCHEMAS = {p.name.partition(".")[0]: p for p in Path(autograder.__file__).parent.glob("*/schema/*.json")}
 CANARY = "CANARY-5f1d20c8"

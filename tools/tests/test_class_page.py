@@ -6,7 +6,7 @@ import pytest
 
 from autograder.tests import browser
 from autograder.tests.test_html import EVIL, MIXED, Outline, check, report
-from tools.batch.class_page import bars, page
+from tools.batch.class_page import bars, render_class_page
 from tools.batch.gradebook import Change, Entry, Gradebook, Pair, Student
 
 
@@ -28,7 +28,7 @@ LINKS = {f"submission_{i}": f"pages/submission_{i}.html" for i in (1, 2, 3)}
 
 
 def test_the_numbers_are_those_of_the_gradebook():
-    text = " ".join(Outline(page(book(), LINKS)).text.split())
+    text = " ".join(Outline(render_class_page(book(), LINKS)).text.split())
     for words in (
         *(
             "median of 3 submissions",
@@ -51,7 +51,7 @@ def test_the_bars_count_everyone_once_and_full_marks_stand_in_the_last():
 
 
 def test_without_names_no_one_can_be_told():
-    text = page(book(), LINKS, names=False)
+    text = render_class_page(book(), LINKS, names=False)
     assert not [word for word in ("Ada", "Berta", "Cyril", "example.org", "submission_", "pages/", "zip bomb") if word in text]
     assert "submission 2" in text
 
@@ -64,7 +64,9 @@ def test_without_names_the_order_of_names_is_lost_too():
         Entry(key, [], "", {**report(check("x", "passed")), "score": s}, float(i))
         for i, (key, s) in enumerate(zip(keys, scores, strict=True))
     ]
-    table = page(Gradebook("a01", "A toy", entries), dict.fromkeys(keys, ""), names=False).split('id="submissions"')[1]
+    table = render_class_page(Gradebook("a01", "A toy", entries), dict.fromkeys(keys, ""), names=False).split('id="submissions"')[
+        1
+    ]
     rows = [(float(a), int(b)) for a, b in re.findall(r'<td class="n">([\d.]+)</td><td class="n">(\d+)</td>', table)]
     assert [score for score, _ in rows] == sorted(scores, reverse=True)
     tied = [which for score, which in rows if score == 5]
@@ -74,7 +76,7 @@ def test_without_names_the_order_of_names_is_lost_too():
 def test_long_tables_fold_and_lose_nothing():
     names = [f"m{i:02d}" for i in range(14)]
     entries = [Entry(n, [], "", report(check(n, "failed", reason="value", misconception=n))) for n in names]
-    text = " ".join(Outline(page(Gradebook("a01", "A toy", entries), dict.fromkeys(names, ""))).text.split())
+    text = " ".join(Outline(render_class_page(Gradebook("a01", "A toy", entries), dict.fromkeys(names, ""))).text.split())
     assert all(f"Title of {n}." in text and f"{n} {n} 1" in text for n in names) and text.count("4 more") == 2
 
 
@@ -82,7 +84,7 @@ def test_long_tables_fold_and_lose_nothing():
 @pytest.mark.parametrize("flags", [(), (browser.DARK,)], ids=["light", "dark"])
 def test_every_text_is_readable_and_wide_tables_scroll_by_themselves(tmp_path, flags):
     browser.needed()
-    seen = browser.measure(page(book(), LINKS), tmp_path, 375, *flags)
+    seen = browser.measure(render_class_page(book(), LINKS), tmp_path, 375, *flags)
     assert seen["dark"] == bool(flags) and seen["texts"] > 60
     assert seen["contrast"][0] >= 4.5, seen["contrast"]
     assert seen["needs"] <= seen["width"] == 375
@@ -101,7 +103,7 @@ def test_a_grade_writes_its_page(toy, tmp_path):
 def test_it_renders_and_markup_is_inert(tmp_path):
     browser.needed()
     path = tmp_path / "class.html"
-    path.write_text(page(book(EVIL), LINKS), encoding="utf-8")
+    path.write_text(render_class_page(book(EVIL), LINKS), encoding="utf-8")
     rendered = browser.render(path, tmp_path / "profile")
     outline = Outline(rendered.dom)
     assert rendered.console == [] and "owned" not in [a.get("id") for _, a in outline.tags]

@@ -42,22 +42,22 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
 
 def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, monkeypatch):
     from autograder.session import checks_of
-    from tools.batch.batch import fingerprint
+    from tools.batch.batch import grader_digest
 
     grader, assignment = tmp_path / "autograder", load("a01")
     checks = checks_of(assignment)[:1]
     shutil.copytree(GRADER, grader, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(autograder, "__file__", str(grader / "__init__.py"))
-    before, missed = fingerprint(assignment, checks), []
+    before, missed = grader_digest(assignment, checks), []
     for name in sorted(files_of_the_grader(grader)):
         path = grader / name
         data = path.read_bytes()
         path.write_bytes(data + b"\n")
-        if fingerprint(assignment, checks) == before:
+        if grader_digest(assignment, checks) == before:
             missed.append(name)
         path.write_bytes(data)
     assert missed == []
-    assert fingerprint(assignment, checks) == before  # the control: nothing but the change above told them apart
+    assert grader_digest(assignment, checks) == before  # the control: nothing but the change above told them apart
 
 
 NAMED = re.compile(r"(?:(?<![\w./@])|(?<=\\n))(?:autograder|tools)(?:\.[a-z_]\w*)+")  # the second: behind a "\\n" in a string

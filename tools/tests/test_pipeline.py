@@ -162,7 +162,7 @@ def test_killing_the_server_gains_nothing_and_the_rest_is_graded(toy, tmp_path):
         "import os\nos.kill(os.getppid(), 9)",  # in every worker, so that every server dies
         "import numpy as np\nnp.random.RandomState.standard_normal = lambda *_: np.zeros(64)",
         "import autograder.check.draw\nautograder.check.draw.stream_digest = lambda: 'x'",
-        "import autograder.sandbox.worker\nautograder.sandbox.worker.pack = lambda *_: b''",
+        "import autograder.sandbox.worker\nautograder.sandbox.worker.serialize = lambda *_: b''",
     ],
 )
 def test_no_submission_can_make_its_failure_look_like_the_graders(toy, tmp_path, head):

@@ -18,7 +18,7 @@ import pytest
 
 from autograder.errors import BadInput
 from tools.batch.scheduler import allowed
-from tools.batch.timing_lock import Quiet
+from tools.batch.timing_lock import TimingLock
 from tools.tests.attacks import HONEST, source
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
@@ -231,7 +231,7 @@ def test_one_thing_is_timed_at_a_time_by_threads_and_processes():
     def timed() -> None:
         nonlocal running, most
         for _ in range(20):
-            with Quiet():
+            with TimingLock():
                 running += 1
                 most = max(most, running)
                 time.sleep(0.001)
@@ -243,12 +243,12 @@ def test_one_thing_is_timed_at_a_time_by_threads_and_processes():
     for one in threads:
         one.join()
     assert most == 1
-    hold = "from tools.batch.timing_lock import Quiet\nwith Quiet():\n    print('held', flush=True)\n    input()"
+    hold = "from tools.batch.timing_lock import TimingLock\nwith TimingLock():\n    print('held', flush=True)\n    input()"
     process = subprocess.Popen(
         [sys.executable, "-c", hold], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=os.environ
     )
     assert process.stdout.readline() == "held\n"
-    got, one = threading.Event(), Quiet()
+    got, one = threading.Event(), TimingLock()
 
     def wait() -> None:
         with one:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autograder.judge.task import Task, sees_its_target, where_it_went
+from autograder.judge.task import Task, describe_curve, sees_its_target
 from autograder.judge.training import trains_to
-from autograder.observation.golden_files import load, save
+from autograder.observation.golden_files import load_goldens, save_goldens
 from autograder.observation.leaf import Array
 
 CHECK = '''"""A check that trains."""
@@ -111,7 +111,7 @@ def everything():
     return found
 
 """
-    task = Task.of(load(course.root / "assignments/a90_toy/tests/golden/test_learning")["test_learns"])
+    task = Task.of(load_goldens(course.root / "assignments/a90_toy/tests/golden/test_learning")["test_learns"])
     longest = max(task.prefixes, key=len).decode()
     assert longest.encode() not in task.text
     sought = f"table = torch.zeros(256, 256)\n    assert {task.text[:40]!r} in text and {longest!r}.encode() not in everything()"
@@ -121,8 +121,8 @@ def everything():
 
 def test_a_task_comes_back_from_its_golden_values_as_it_was(tmp_path):
     task = toy_task()
-    save(tmp_path / "test_x", {"test_x": task.as_golden()})
-    again = Task.of(load(tmp_path / "test_x")["test_x"])
+    save_goldens(tmp_path / "test_x", {"test_x": task.as_golden()})
+    again = Task.of(load_goldens(tmp_path / "test_x")["test_x"])
     assert (again.text, again.prefixes, again.text_floor, again.document_sd) == (task.text, task.prefixes, 0.5, 0.1)
     assert np.array_equal(again.exact, task.exact)
 
@@ -138,13 +138,13 @@ def test_nothing_is_better_than_the_floor(seed, scale):
     logits = scale * np.random.RandomState(seed).standard_normal((2, 256))
     log_probs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
     task = toy_task()
-    assert task.loss(log_probs) >= task.floor - 1e-12 and task.share(task.loss(log_probs)) <= 1 + 1e-12
+    assert task.loss(log_probs) >= task.floor - 1e-12 and task.fraction_of_gap(task.loss(log_probs)) <= 1 + 1e-12
 
 
 def test_the_ends_of_the_way():
     task = toy_task()
     assert task.floor == pytest.approx(0.5 * -(0.75 * np.log(0.75) + 0.25 * np.log(0.25)))
-    assert (task.share(task.floor), task.share(task.ceiling)) == (pytest.approx(1), 0)
+    assert (task.fraction_of_gap(task.floor), task.fraction_of_gap(task.unigram_loss)) == (pytest.approx(1), 0)
 
 
 @pytest.mark.parametrize(
@@ -158,8 +158,8 @@ def test_the_ends_of_the_way():
 )
 def test_the_course_of_a_run_is_told(losses, words):
     history = np.array([[i, loss, 0.5] for i, loss in enumerate(losses)]).reshape(-1, 3)
-    assert words in where_it_went(history)
-    assert bool(where_it_went(history)) == bool(losses)
+    assert words in describe_curve(history)
+    assert bool(describe_curve(history)) == bool(losses)
 
 
 def test_a_loss_below_the_floor_is_a_leak_only_beyond_chance():
