@@ -17,9 +17,9 @@ import psutil
 import pytest
 
 from autograder.errors import BadInput
+from autograder.tests.sandbox.attacks import HONEST, source
 from tools.batch.scheduler import allowed
 from tools.batch.timing_lock import TimingLock
-from tools.tests.attacks import HONEST, source
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
 SIZE = 12

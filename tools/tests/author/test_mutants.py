@@ -121,5 +121,5 @@ def test_a_file_without_solutions_has_no_mutants():
 
 @pytest.mark.slow
 def test_the_reference_can_be_mutated():
-    for path in Path(__file__).parents[2].glob("reference/a*/attention.py"):
+    for path in Path(__file__).parents[3].glob("reference/a*/attention.py"):
         assert all(isinstance(m, Mutant) for m in mutants(path.read_text(encoding="utf-8"), None, 0, 5))

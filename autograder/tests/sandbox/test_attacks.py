@@ -19,7 +19,7 @@ import pytest
 
 import autograder
 from autograder.sandbox import jail
-from tools.tests.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
+from autograder.tests.sandbox.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
 
 pytestmark = [
     pytest.mark.slow,
@@ -85,7 +85,7 @@ def outcomes(course, tmp_path_factory):
         paths[name] = str(folder / name)
     before = left_behind()
     done = subprocess.run(
-        [sys.executable, "-m", "tools.tests.attack_driver"],
+        [sys.executable, "-m", "autograder.tests.sandbox.attack_driver"],
         input=json.dumps({"attacks": paths, "honest": paths["honest"]}),
         env={**course.environment(), "AUTOGRADER_CANARY": CANARY},
         capture_output=True,

@@ -18,9 +18,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autograder.errors import GraderFault
+from autograder.tests.sandbox.attacks import HONEST, source
 from tools.batch.batch import file_name, safe_cell
 from tools.batch.export import METADATA
-from tools.tests.attacks import HONEST, source
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
 FORMULA = '=HYPERLINK("http://x","y")'

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tools.author.stubs import drifted, make_stub, stubs, write_stubs
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 SOURCE = '''"""Doc."""
 

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from autograder.tests import browser
-from autograder.tests.test_html import EVIL, MIXED, Outline, check, report
+from autograder.tests.report.test_html import EVIL, MIXED, Outline, check, report
 from tools.batch.class_page import bars, render_class_page
 from tools.batch.gradebook import Change, Entry, Gradebook, Pair, Student
 

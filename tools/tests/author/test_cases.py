@@ -157,7 +157,7 @@ def test_imported_the_decorators_attach_the_case_and_change_nothing_else():
     assert Complex.__case__ == Case("alternate", "rope.Rope", "Complex", "Complex numbers.")
 
 
-ASSIGNMENTS = sorted(Path(__file__).parents[2].glob("reference/a[0-9][0-9]_*"))
+ASSIGNMENTS = sorted(Path(__file__).parents[3].glob("reference/a[0-9][0-9]_*"))
 
 
 @pytest.mark.parametrize("folder", ASSIGNMENTS, ids=lambda folder: folder.name)
