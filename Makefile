@@ -25,8 +25,8 @@ reset: .venv/.done ## the stub of a file again, yours is kept beside it: A=a01 F
 update: .venv/.done ## bring this release up to date, your files stay: FROM=folder of the newer one
 	@$(PY) -m autograder update '$(FROM)'
 
-test: .venv/.done ## the project's own tests; QUICK=1 for a part
-	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)
+test: .venv/.done ## the project's own tests, on two cores or JOBS; QUICK=1 for a part
+	@$(PY) -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder -m "not long $(if $(QUICK),and not slow)" $(ARGS)
 
 long: .venv/.done ## demos, notebooks and the full verification
 	@$(PY) -m pytest -m long $(ARGS)
