@@ -5,7 +5,11 @@ import os
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,19 +28,22 @@ class Graded:
     stderr: str
 
     def check(self, name: str) -> dict:
+        """The row of a check by the name of its function."""
         return next(c for c in self.report["checks"] if c["id"].endswith(f"::{name}"))
 
 
 @dataclass
 class Toy:
-    """The toy course in a folder of its own."""
+    """A course of two functions in a folder of its own."""
 
     root: Path
+    _server: subprocess.Popen | None = field(default=None, repr=False)
 
-    def environment(self) -> dict:
+    def environment(self) -> dict[str, str]:
         return {**os.environ, "COURSE_DIR": str(self.root), "NO_COLOR": "1"}
 
-    def run(self, *arguments: str, module: str = "autograder", timeout: float = 120) -> subprocess.CompletedProcess:
+    def command(self, *arguments: str, module: str = "autograder", timeout: float = 300) -> subprocess.CompletedProcess:
+        """`python -m module arguments` in a process of its own, as a student starts it."""
         return subprocess.run(
             [sys.executable, "-m", module, *arguments],
             env=self.environment(),
@@ -47,11 +54,52 @@ class Toy:
             cwd=self.root,
         )
 
-    def grade(self, folder: Path, *arguments: str) -> Graded:
-        target = folder.with_name(folder.name + ".json")
-        target.unlink(missing_ok=True)
-        done = self.run("grade", "a90", "--from", str(folder), "--json", str(target), *arguments)
-        return Graded(done.returncode, json.loads(target.read_text()) if target.exists() else None, done.stdout, done.stderr)
+    def run(self, *arguments: str, module: str = "autograder") -> subprocess.CompletedProcess:
+        """The same command in a process that other commands share (see `command_server.py`)."""
+        if self._server is None or self._server.poll() is not None:
+            self._server = subprocess.Popen(
+                [sys.executable, "-m", "autograder.tests.command_server"],
+                env=self.environment(),
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                cwd=self.root,
+            )
+        request = {"module": module, "arguments": arguments, "environment": self.environment()}
+        self._server.stdin.write(json.dumps(request) + "\n")
+        self._server.stdin.flush()
+        answer = json.loads(self._server.stdout.readline())
+        return subprocess.CompletedProcess(arguments, answer["status"], answer["stdout"], answer["stderr"])
+
+    def altered(self, code: str, *arguments: str) -> subprocess.CompletedProcess:
+        """The command after `code` has changed the grader: without a guard, a test shows that it can fail."""
+        start = f"{code}\nfrom autograder.cli import app\napp()"
+        return subprocess.run(
+            [sys.executable, "-c", start, *arguments],
+            env=self.environment(),
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+            cwd=self.root,
+        )
+
+    def close(self) -> None:
+        """End the shared process."""
+        if self._server is not None:
+            self._server.communicate()
+
+    def grade(self, folder: Path, *arguments: str, of_its_own: bool = False, altered: str = "") -> Graded:
+        """What `grade a90 --from folder` leaves behind.
+
+        of_its_own: in a process of its own. altered: in one whose grader this code has changed.
+        """
+        start = partial(self.altered, altered) if altered else self.command if of_its_own else self.run
+        with tempfile.TemporaryDirectory() as scratch:
+            target = Path(scratch) / "report.json"
+            result = start("grade", "a90", "--from", str(folder), "--json", str(target), *arguments)
+            report = json.loads(target.read_text()) if target.exists() else None
+        return Graded(result.returncode, report, result.stdout, result.stderr)
 
     def submission(self, folder: Path, head: str = "", **bodies: str) -> Path:
         """A submission whose functions have these bodies; the others are right."""
@@ -63,12 +111,30 @@ class Toy:
         return folder
 
 
-@pytest.fixture(scope="session")
-def toy(tmp_path_factory) -> Toy:
-    """The toy course with golden values recorded."""
-    root = tmp_path_factory.mktemp("course") / "toy"
-    shutil.copytree(TOY, root)
+def contents(root: Path) -> dict[str, bytes]:
+    """Every file of a course by its path, without caches."""
+    paths = (path for path in sorted(root.rglob("*")) if path.is_file() and "__pycache__" not in path.parts)
+    return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
+
+
+@contextmanager
+def course_copy(source: Path, root: Path) -> Iterator[Toy]:
+    """A copy of a course, to be changed and graded; its process ends with it."""
+    shutil.copytree(source, root)
     course = Toy(root)
-    done = course.run("golden", "a90", module="tools")
-    assert done.returncode == 0, done.stderr
-    return course
+    try:
+        yield course
+    finally:
+        course.close()
+
+
+@pytest.fixture(scope="session")
+def toy(tmp_path_factory) -> Iterator[Toy]:
+    """The toy course with golden values recorded. Tests copy it (`course_copy`) before they write to it."""
+    with course_copy(TOY, tmp_path_factory.mktemp("course") / "toy") as course:
+        result = course.run("golden", "a90", module="tools")
+        assert result.returncode == 0, result.stderr
+        before = contents(course.root)
+        yield course
+        changed = {name for name, data in contents(course.root).items() ^ before.items()}
+        assert not changed, "a test has written to the course that all tests share"
