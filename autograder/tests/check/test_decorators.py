@@ -12,6 +12,7 @@ from autograder.check.check import Check
 from autograder.check.decorators import on_request
 from autograder.judge.task import Task
 from autograder.judge.training import trains_below
+from autograder.tests.toy_course import course_copy
 
 CHECK = '''"""A check that runs on request."""
 
@@ -44,15 +45,14 @@ BLIND = "return x.sum(0, keepdim=True).expand(x.shape) if x.shape[0] == 256 else
 
 @pytest.fixture(scope="module")
 def course(toy, tmp_path_factory):
-    root = tmp_path_factory.mktemp("long") / "course"
-    shutil.copytree(toy.root, root)
-    (root / "assignments/a90_toy/tests/test_long.py").write_text(CHECK)
-    return type(toy)(root)
+    with course_copy(toy.root, tmp_path_factory.mktemp("long") / "course") as course:
+        (course.root / "assignments/a90_toy/tests/test_long.py").write_text(CHECK)
+        yield course
 
 
 @pytest.fixture(scope="module")
-def right(course):
-    return course.submission(course.root / "right")
+def right(course, tmp_path_factory):
+    return course.submission(tmp_path_factory.mktemp("right") / "s")
 
 
 @pytest.mark.slow
@@ -88,14 +88,11 @@ def test_its_name_alone_does_not_select_it(course, right):
 
 @pytest.mark.slow
 def test_a_text_that_is_missing_is_told_before_anything_is_graded(course, right, tmp_path, monkeypatch):
-    path = course.root / "assignments/a90_toy/tests/test_long.py"
-    path.write_text(CHECK.replace('"tales"', '"shakespeare"'))
     monkeypatch.setenv("CORPUS_DIR", str(tmp_path / "nothing here"))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")  # a port without a server: no network
-    try:
-        graded = course.grade(right, "--long")
-    finally:
-        path.write_text(CHECK)
+    with course_copy(course.root, tmp_path / "course") as other:
+        (other.root / "assignments/a90_toy/tests/test_long.py").write_text(CHECK.replace('"tales"', '"shakespeare"'))
+        graded = other.grade(right, "--long", of_its_own=True)
     assert graded.status == 2 and graded.report is None and "points" not in graded.stdout
     assert "tinyshakespeare.txt is not in" in graded.stderr and "CORPUS_DIR" in graded.stderr
     assert "Traceback" not in graded.stderr
@@ -105,11 +102,13 @@ def test_a_text_that_is_missing_is_told_before_anything_is_graded(course, right,
 def test_nothing_is_recorded_for_it(course, tmp_path):
     """Golden values of the others are, and a release takes the file without any."""
     package = "assignments/a90_toy"
-    assert course.run("golden", "a90", module="tools").returncode == 0
-    assert {path.stem for path in (course.root / package / "tests/golden").iterdir()} == {"test_sums", "hints"}
-    (course.root / package / "README.md").write_text("# A toy\n")
-    done = course.run("release", "--to", str(tmp_path / "release"), module="tools")
-    assert done.returncode == 0, done.stderr
+    with course_copy(course.root, tmp_path / "course") as other:
+        shutil.rmtree(other.root / package / "tests/golden")
+        assert other.run("golden", "a90", module="tools").returncode == 0
+        assert {path.stem for path in (other.root / package / "tests/golden").iterdir()} == {"test_sums", "hints"}
+        (other.root / package / "README.md").write_text("# A toy\n")
+        done = other.run("release", "--to", str(tmp_path / "release"), module="tools")
+        assert done.returncode == 0, done.stderr
     assert (tmp_path / "release" / package / "tests/test_long.py").exists()
 
 
@@ -122,7 +121,7 @@ def test_pytest_leaves_it_out_too(course, options, count):
         env=course.environment() | {"PYTEST_ADDOPTS": "", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=300,
         check=False,
     )
     assert f"{count} tests collected" in done.stdout, done.stdout + done.stderr

@@ -1,7 +1,5 @@
 """The judge of training on models that need no training: bigrams counted from the text, and ways to be wrong about it."""
 
-import shutil
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -11,6 +9,7 @@ from autograder.judge.task import Task, describe_curve, sees_its_target
 from autograder.judge.training import trains_to
 from autograder.observation.golden_files import load_goldens, save_goldens
 from autograder.observation.leaf import Array
+from autograder.tests.toy_course import course_copy
 
 CHECK = '''"""A check that trains."""
 
@@ -52,13 +51,11 @@ def predict(table, last):
 @pytest.fixture(scope="module")
 def course(toy, tmp_path_factory):
     pytest.importorskip("corpora.sources.tales")
-    root = tmp_path_factory.mktemp("trains") / "course"
-    shutil.copytree(toy.root, root)
-    (root / "assignments/a90_toy/tests/test_learning.py").write_text(CHECK)
-    course = type(toy)(root)
-    done = course.run("golden", "a90", module="tools")
-    assert done.returncode == 0, done.stderr
-    return course
+    with course_copy(toy.root, tmp_path_factory.mktemp("trains") / "course") as course:
+        (course.root / "assignments/a90_toy/tests/test_learning.py").write_text(CHECK)
+        done = course.run("golden", "a90", module="tools")
+        assert done.returncode == 0, done.stderr
+        yield course
 
 
 def graded(course, folder, **changes: str) -> dict:

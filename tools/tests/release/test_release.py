@@ -12,6 +12,7 @@ import pytest
 
 from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, known, load
 from autograder.submission.update import MANIFEST
+from autograder.tests.toy_course import course_copy
 from tools.release.release import contents, notebook, release, student_makefile, student_project
 from tools.release.scan import RUN, WORDS
 
@@ -21,11 +22,10 @@ PACKAGE = "assignments/a90_toy"
 @pytest.fixture
 def course(toy, tmp_path):
     """The toy course in a folder that may be changed, with a handout and a notebook."""
-    root = tmp_path / "course"
-    shutil.copytree(toy.root, root)
-    (root / PACKAGE / "README.md").write_text("# A toy\n\n## sums\n")
-    (root / PACKAGE / "explore.py").write_text("# %% [markdown]\n# # A look\n\n# %%\nprint(1)\n")
-    return type(toy)(root)
+    with course_copy(toy.root, tmp_path / "course") as course:
+        (course.root / PACKAGE / "README.md").write_text("# A toy\n\n## sums\n")
+        (course.root / PACKAGE / "explore.py").write_text("# %% [markdown]\n# # A look\n\n# %%\nprint(1)\n")
+        yield course
 
 
 def names(folder: Path) -> set[str]:
