@@ -26,7 +26,7 @@ update: .venv/.done ## bring this release up to date, your files stay: FROM=fold
 	@$(PY) -m autograder update '$(FROM)'
 
 test: .venv/.done ## the project's own tests, on two cores or JOBS; QUICK=1 for a part
-	@$(PY) -m pytest -n $(or $(JOBS),2) --dist loadgroup --no-loadscope-reorder -m "not long $(if $(QUICK),and not slow)" $(ARGS)
+	@$(PY) -m pytest -n $(or $(JOBS),2) --dist loadscope --no-loadscope-reorder -m "not long $(if $(QUICK),and not slow)" $(ARGS)
 
 long: .venv/.done ## demos, notebooks and the full verification
 	@$(PY) -m pytest -m long $(ARGS)

@@ -6,8 +6,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
-from contextlib import suppress
 from pathlib import Path
 
 import jsonschema
@@ -16,7 +14,7 @@ import pytest
 
 import autograder
 from autograder.sandbox import jail
-from autograder.tests.toy_course import course_copy
+from autograder.tests.toy_course import course_copy, wait_for_worker
 
 SCHEMA = json.loads((Path(autograder.__file__).parent / "report" / "schema" / "report.schema.json").read_text())
 IDS = ["test_sums.py::test_value", "test_sums.py::test_speed", "test_sums.py::test_memory", "test_sums.py::test_mean"]
@@ -253,9 +251,7 @@ def test_a_deliverable_that_is_no_plain_file_is_named(toy, tmp_path, kind):
 
 @pytest.mark.slow
 def test_ctrl_c_gives_a_partial_report_and_leaves_no_process(toy, tmp_path):
-    with course_copy(toy.root, tmp_path / "course") as course:
-        settings = course.root / "assignments/a90_toy/assignment.toml"
-        settings.write_text(settings.read_text().replace("seconds = 5", "seconds = 1000"))
+    with course_copy(toy.root, tmp_path / "course", seconds=1000) as course:
         folder = course.submission(tmp_path / "s", mean="open('started', 'w')\n    while True: pass")
         target = tmp_path / "report.json"
         process = subprocess.Popen(
@@ -265,11 +261,7 @@ def test_ctrl_c_gives_a_partial_report_and_leaves_no_process(toy, tmp_path):
             stderr=subprocess.PIPE,
             text=True,
         )
-        family: list[psutil.Process] = []
-        while not any(has_started(worker) for worker in family):
-            assert process.poll() is None
-            time.sleep(0.05)
-            family = psutil.Process(process.pid).children(recursive=True)
+        family = wait_for_worker(process)
         process.send_signal(signal.SIGINT)
         out, err = process.communicate()
     report = json.loads(target.read_text())
@@ -278,13 +270,6 @@ def test_ctrl_c_gives_a_partial_report_and_leaves_no_process(toy, tmp_path):
     assert "interrupted" in out and "Traceback" not in err
     _, alive = psutil.wait_procs(family, timeout=60)
     assert not alive
-
-
-def has_started(worker: psutil.Process) -> bool:
-    """Whether the student's function has made its file in the folder of this worker."""
-    with suppress(psutil.Error):
-        return Path(worker.cwd(), "started").exists()
-    return False
 
 
 CAN_HIDE = jail.detect_isolation().level >= 3 or jail.detect_isolation().landlock

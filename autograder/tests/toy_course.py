@@ -6,15 +6,20 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
+import psutil
 import pytest
 
+from autograder.submission.archive import extract
+
 TOY = Path(__file__).with_name("toy")
+SECONDS = 5  # of one check, in its assignment.toml
 RIGHT = {"weighted": "return x @ w", "mean": "return weighted(x, w) / x.shape[-1]"}
 
 
@@ -101,6 +106,21 @@ class Toy:
             report = json.loads(target.read_text()) if target.exists() else None
         return Graded(result.returncode, report, result.stdout, result.stderr)
 
+    def submit(self, submission: Path, root: Path, metadata: dict) -> tuple[Path, str]:
+        """What Gradescope's script calls for a submission, in the shared process: (results.json, stdout and stderr).
+
+        root: a folder to be made, laid out as Gradescope's /autograder.
+        """
+        (root / "results").mkdir(parents=True)
+        (root / "submission_metadata.json").write_text(json.dumps(metadata))
+        if submission.is_dir():
+            shutil.copytree(submission, root / "submission", symlinks=True)
+        else:
+            extract(submission, root / "submission")
+        result = self.run("a90", str(root), module="autograder.gradescope.run")
+        assert result.returncode == 0, result.stderr
+        return root / "results" / "results.json", result.stdout + result.stderr
+
     def submission(self, folder: Path, head: str = "", **bodies: str) -> Path:
         """A submission whose functions have these bodies; the others are right."""
         folder.mkdir(parents=True, exist_ok=True)
@@ -117,10 +137,31 @@ def contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in paths}
 
 
+def has_started(worker: psutil.Process) -> bool:
+    """Whether student code has made a file `started` in the folder of this worker."""
+    with suppress(psutil.Error):
+        return Path(worker.cwd(), "started").exists()
+    return False
+
+
+def wait_for_worker(process: subprocess.Popen) -> list[psutil.Process]:
+    """Wait until a worker of the command has made its file `started`; returns all processes below the command."""
+    family: list[psutil.Process] = []
+    while not any(has_started(worker) for worker in family):
+        assert process.poll() is None, "the command ended before"
+        time.sleep(0.05)
+        family = psutil.Process(process.pid).children(recursive=True)
+    return family
+
+
 @contextmanager
-def course_copy(source: Path, root: Path) -> Iterator[Toy]:
-    """A copy of a course, to be changed and graded; its process ends with it."""
+def course_copy(source: Path, root: Path, seconds: int = SECONDS) -> Iterator[Toy]:
+    """A copy of a course, to be changed and graded; its process ends with it. seconds: the limit of one check."""
     shutil.copytree(source, root)
+    settings = root / "assignments/a90_toy/assignment.toml"
+    text = settings.read_text()
+    assert f"seconds = {SECONDS}\n" in text or seconds == SECONDS
+    settings.write_text(text.replace(f"seconds = {SECONDS}\n", f"seconds = {seconds}\n"))
     course = Toy(root)
     try:
         yield course

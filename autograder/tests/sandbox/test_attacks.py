@@ -7,7 +7,6 @@ import contextlib
 import fcntl
 import json
 import os
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -21,6 +20,7 @@ import pytest
 import autograder
 from autograder.sandbox import jail
 from autograder.tests.sandbox.attacks import ATTACKS, DETACHED, HONEST, SLOW, WRONG, source
+from autograder.tests.toy_course import course_copy
 
 pytestmark = [
     pytest.mark.slow,
@@ -59,16 +59,12 @@ BASES = (("wrong", WRONG), ("slow", SLOW), ("detached", DETACHED), ("honest", HO
 @pytest.fixture(scope="module")
 def course(toy):
     """The toy course, where every user may read it, with secrets in its hidden checks, golden values and folder."""
-    with tempfile.TemporaryDirectory() as folder:
-        root = Path(folder) / "course"
+    with tempfile.TemporaryDirectory() as folder, course_copy(toy.root, Path(folder) / "course", SECONDS) as course:
+        root = course.root
         Path(folder).chmod(0o755)
-        shutil.copytree(toy.root, root)
         (root / "reference/a90_toy/hidden").mkdir()
         (root / "reference/a90_toy/hidden/test_hidden.py").write_text(HIDDEN)
         (root / "secret.txt").write_text(CANARY)
-        settings = root / "assignments/a90_toy/assignment.toml"
-        settings.write_text(settings.read_text().replace("seconds = 5", f"seconds = {SECONDS}"))
-        course = type(toy)(root)
         done = course.run("golden", "a90", module="tools")
         assert done.returncode == 0, done.stderr
         assert CANARY in (root / "reference/a90_toy/hidden/golden/test_hidden.json").read_text()

@@ -19,11 +19,20 @@ from hypothesis import strategies as st
 
 from autograder.errors import GraderFault
 from autograder.tests.sandbox.attacks import HONEST, source
+from autograder.tests.toy_course import course_copy, wait_for_worker
 from tools.batch.batch import file_name, safe_cell
 from tools.batch.export import METADATA
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
 FORMULA = '=HYPERLINK("http://x","y")'
+
+
+HANGS = "import time\nopen('started', 'w')\nwhile True: time.sleep(1)"
+
+
+def start(course, command: list[str], **streams) -> subprocess.Popen:
+    """A command of the tools in a process of its own."""
+    return subprocess.Popen([sys.executable, "-m", "tools", *command], env=course.environment(), text=True, **streams)
 
 
 def hand_in(folder: Path, classmates: dict[str, dict], names: dict[str, list] | None = None) -> Path:
@@ -43,7 +52,7 @@ def hand_in(folder: Path, classmates: dict[str, dict], names: dict[str, list] | 
 
 
 def grade(toy, folder: Path, to: Path, *options: str, status: int = 0) -> list[dict]:
-    done = toy.run("batch", "a90", "--from", str(folder), "--to", str(to), *options, module="tools", timeout=280)
+    done = toy.run("batch", "a90", "--from", str(folder), "--to", str(to), *options, module="tools")
     assert done.returncode == status, done.stderr
     return sheet(to) if status == 0 else done
 
@@ -112,13 +121,11 @@ def test_what_is_graded_is_taken_over_and_what_changed_is_graded_anew(toy, small
 @pytest.mark.slow
 def test_a_mended_check_grades_everyone_anew(toy, small, tmp_path):
     folder, to, _ = small
-    shutil.copytree(toy.root, tmp_path / "course")
     shutil.copytree(to, tmp_path / "out")
-    golden = tmp_path / "course/assignments/a90_toy/tests/golden/test_sums.json"
-    golden.write_text(golden.read_text() + "\n")
-    done = type(toy)(tmp_path / "course").run(
-        "batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out"), module="tools"
-    )
+    with course_copy(toy.root, tmp_path / "course") as course:
+        golden = course.root / "assignments/a90_toy/tests/golden/test_sums.json"
+        golden.write_text(golden.read_text() + "\n")
+        done = course.run("batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out"), module="tools")
     assert "3 submissions, 3 graded now" in done.stdout, done.stderr
 
 
@@ -134,10 +141,10 @@ def test_without_names_the_page_of_the_class_tells_no_one(toy, small, tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
-def test_a_poisoned_submission_delays_or_changes_no_other(toy, tmp_path):
+def test_a_poisoned_submission_changes_no_other(toy, tmp_path):
+    """All are graded beside each other. An honest one that had to wait too long would lose points to its deadline."""
     poison = {
-        "hangs": source(HONEST, "while True: pass"),
+        "hangs": source(HONEST, "import time\nwhile True: time.sleep(1)"),
         "exits": source(HONEST, "import os; os._exit(0)"),
         "hoards": source(HONEST, "x = [bytearray(1 << 26) for _ in range(10**6)]"),
         "floods": source(HONEST, "while True: print('y' * 10**6)"),
@@ -152,8 +159,6 @@ def test_a_poisoned_submission_delays_or_changes_no_other(toy, tmp_path):
     found = scores(rows)
     assert {found[key] for key in honest} == {100}
     assert {found[key] for key in poison} == {0}
-    seconds = {e["key"]: e["seconds"] for e in map(json.loads, (tmp_path / "out/reports.jsonl").read_text().splitlines())}
-    assert max(seconds[key] for key in honest) < 15  # it takes turns with what hangs, whose checks use up their 5 s each
     assert not [row["faults"] for row in rows if row["faults"] != "0"]
 
 
@@ -222,30 +227,36 @@ def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(t
 
 @pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_where_it_was(toy, tmp_path):
-    folder = hand_in(tmp_path / "in", {f"submission_{i:02d}": HONEST if i % 2 else WRONG_SIGN for i in range(16)})
-    command = [sys.executable, "-m", "tools", "batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out")]
-    process = subprocess.Popen(command, env=toy.environment(), stdout=subprocess.DEVNULL, start_new_session=True)
-    reports, deadline = tmp_path / "out/reports", time.monotonic() + 60
-    while time.monotonic() < deadline and len(list(reports.glob("submission*.json"))) < 4:
-        time.sleep(0.01)
-    os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    kept = {p.name: p.stat().st_mtime_ns for p in reports.glob("submission*.json")}
-    assert 4 <= len(kept) < 16
-    done = toy.run(*command[3:], module="tools")
-    assert f"16 submissions, {16 - len(kept)} graded now" in done.stdout, done.stderr
+    """The fifth and the sixth hang for as long as the first run lives, and two are graded at a time."""
+    classmates = {f"submission_{i}": HONEST if i % 2 else WRONG_SIGN for i in range(8)}
+    folder = hand_in(tmp_path / "in", classmates | dict.fromkeys(("submission_4", "submission_5"), source(HONEST, HANGS)))
+    reports = tmp_path / "out/reports"
+    with course_copy(toy.root, tmp_path / "course", seconds=1000) as course:
+        command = ["batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out")]
+        process = start(course, command, start_new_session=True, stdout=subprocess.DEVNULL)
+        while len(list(reports.glob("submission*.json"))) < 4:
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        kept = {p.name: p.stat().st_mtime_ns for p in reports.glob("submission*.json")}
+        assert sorted(kept) == [f"submission_{i}.json" for i in range(4)]
+        for key in ("submission_4", "submission_5"):
+            (folder / key / "sums.py").write_text(source(classmates[key]))
+        done = course.run(*command, module="tools")
+    assert "8 submissions, 4 graded now" in done.stdout, done.stderr
     assert all((reports / name).stat().st_mtime_ns == at for name, at in kept.items())
-    assert scores(sheet(tmp_path / "out")) == {f"submission_{i:02d}": 100 if i % 2 else 40 for i in range(16)}
+    assert scores(sheet(tmp_path / "out")) == {f"submission_{i}": 100 if i % 2 else 40 for i in range(8)}
 
 
 @pytest.mark.slow
 def test_ctrl_c_says_how_to_go_on(toy, tmp_path):
-    folder = hand_in(tmp_path / "in", {f"submission_{i}": source(HONEST, "while True: pass") for i in range(3)})
-    command = [sys.executable, "-m", "tools", "batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out")]
-    process = subprocess.Popen(command, env=toy.environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(5)
-    process.send_signal(signal.SIGINT)
-    _, said = process.communicate(timeout=30)
+    folder = hand_in(tmp_path / "in", {f"submission_{i}": source(HONEST, HANGS) for i in range(3)})
+    with course_copy(toy.root, tmp_path / "course", seconds=1000) as course:
+        process = start(course, ["batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out")], stderr=subprocess.PIPE)
+        wait_for_worker(process)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
     assert process.returncode == 1 and "goes on from there" in said and "Traceback" not in said
 
 
@@ -258,19 +269,9 @@ def test_the_class_gets_the_grades_that_gradescope_would_give(toy, tmp_path):
         "crlf": source(HONEST).replace("\n", "\r\n"),
     }
     rows = grade(toy, hand_in(tmp_path / "in", classmates), tmp_path / "out")
-    assert toy.run("gradescope", "a90", "--to", str(tmp_path / "a.zip"), module="tools").returncode == 0
     for key, score in scores(rows).items():
-        done = toy.run(
-            "dry-run",
-            str(tmp_path / "a.zip"),
-            "--submission",
-            str(tmp_path / "in" / key),
-            "--results",
-            str(tmp_path / key),
-            module="tools",
-        )
-        assert done.returncode == 0, done.stderr + done.stdout
-        assert json.loads((tmp_path / key / "results.json").read_text())["score"] == score, key
+        results, _ = toy.submit(tmp_path / "in" / key, tmp_path / key, {})
+        assert json.loads(results.read_text())["score"] == score, key
 
 
 @pytest.mark.parametrize(
