@@ -1,5 +1,6 @@
 """The autograder zip and its dry runs: every kind of submission, in Gradescope's layout, by real processes."""
 
+import contextlib
 import json
 import os
 import re
@@ -7,23 +8,30 @@ import shutil
 import signal
 import stat
 import subprocess
-import sys
+import tempfile
 import threading
 import time
 import zipfile
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 import pytest
 
-from autograder.assignment import REFERENCE, ROOT
+from autograder.assignment import REFERENCE, ROOT, load
+from autograder.gradescope import run as gradescope_run
+from autograder.gradescope.policy import Settings
 from autograder.report.as_json import manifest_hash
+from autograder.tests.toy_course import Toy, course_copy
 from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
+from tools.gradescope.dry_run import _read as read_results
+from tools.gradescope.package import build
 
 TABLE = """
 [gradescope]
-timeout_minutes = {minutes}
+timeout_minutes = 10
 [gradescope.late]
 grace_minutes = 15
 percent_per_day = 10
@@ -50,6 +58,7 @@ def test_canary_of_four(solution, draw):
 '''
 SOLUTION = re.compile(r"# BEGIN SOLUTION.*?\n(.*?)# END SOLUTION", re.S)
 IDS = ["test_sums.py::test_value", "test_sums.py::test_speed", "test_sums.py::test_memory", "test_sums.py::test_mean"]
+OF_THEIR_OWN = ("half done", "hang", "BOM, one part wrong")  # as whole dry runs; the others in a process that they share
 IDS += ["hidden/test_hidden.py::test_canary_of_four"]
 
 
@@ -57,21 +66,29 @@ IDS += ["hidden/test_hidden.py::test_canary_of_four"]
 class Packed:
     """A toy course with a hidden check, a leaderboard column and policies, and its autograder zip."""
 
-    toy: object
+    toy: Toy
     archive: Path
 
-    def submit(self, tmp_path: Path, submission: Path, minutes: float = 10, **told) -> DryRun:
+    def submit(self, tmp_path: Path, submission: Path, **told) -> DryRun:
+        """A dry run of the zip."""
         metadata = tmp_path / "metadata.json"
         metadata.write_text(json.dumps(METADATA | told))
-        return dry_run(self.archive, submission, tmp_path / "results", metadata, minutes)
+        return dry_run(self.archive, submission, tmp_path / "results", metadata)
+
+    def grade(self, tmp_path: Path, submission: Path, **told) -> DryRun:
+        """What the script in the zip calls, in a process that these tests share; the contract is checked as in a dry run."""
+        started = time.monotonic()
+        root = Path(tempfile.mkdtemp(dir=tmp_path)) / "autograder"
+        path, said = self.toy.submit(submission, root, METADATA | told)
+        value, problems = read_results(path, path.parent.parent)
+        return DryRun(value, said, time.monotonic() - started, problems)
 
 
-def pack_toy(toy, root: Path, minutes: float, seconds: int) -> Packed:
-    shutil.copytree(toy.root, root)
-    course = type(toy)(root)
+def pack_toy(course: Toy) -> Packed:
+    """Add to the toy course what a zip has more of, record golden values, and build the zip."""
+    root = course.root
     folder = root / "assignments/a90_toy"
-    text = (folder / "assignment.toml").read_text().replace("seconds = 5", f"seconds = {seconds}")
-    (folder / "assignment.toml").write_text(text + TABLE.format(minutes=minutes))
+    (folder / "assignment.toml").write_text((folder / "assignment.toml").read_text() + TABLE)
     checks = folder / "tests/test_sums.py"
     extra = "from autograder.check import ranks\nfrom gradescope_utils.autograder_utils.decorators import tags\n"
     text = checks.read_text().replace("@keeps_pace", '@ranks("pace", "asc")\n@tags("speed")\n@keeps_pace')
@@ -86,14 +103,47 @@ def pack_toy(toy, root: Path, minutes: float, seconds: int) -> Packed:
 
 
 @pytest.fixture(scope="session")
-def packed(toy, tmp_path_factory) -> Packed:
-    return pack_toy(toy, tmp_path_factory.mktemp("packed") / "course", minutes=10, seconds=3)
+def packed(toy, tmp_path_factory) -> Iterator[Packed]:
+    with course_copy(toy.root, tmp_path_factory.mktemp("packed") / "course", seconds=3) as course:
+        yield pack_toy(course)
 
 
 @pytest.fixture(scope="session")
-def hurried(toy, tmp_path_factory) -> Packed:
-    """A course whose whole run may take 24 seconds, and a single check longer than that."""
-    return pack_toy(toy, tmp_path_factory.mktemp("hurried") / "course", minutes=0.4, seconds=60)
+def patient(packed, tmp_path_factory) -> Packed:
+    """A zip whose checks may take longer than a whole run."""
+    target = tmp_path_factory.mktemp("patient") / "grader.zip"
+    settings = "assignments/a90_toy/assignment.toml"
+    return Packed(packed.toy, broken_in(packed.archive, target, settings, b"seconds = 3", b"seconds = 1000"))
+
+
+def graders() -> Iterator[psutil.Process]:
+    """The processes of dry runs under way that grade, each a child of the script's `timeout`."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.Error):
+            if "autograder.gradescope.run" in process.cmdline() and process.name().startswith("python"):
+                yield process
+
+
+@contextlib.contextmanager
+def once_reported(fits: Callable[[dict], bool], then: Callable[[psutil.Process], None]) -> Iterator[None]:
+    """Beside a dry run: as soon as its results.json so far fits, do something to the process that grades."""
+    ended = threading.Event()
+
+    def watch() -> None:
+        while not ended.wait(0.05):
+            for process in graders():
+                with contextlib.suppress(psutil.Error, OSError):
+                    if fits(json.loads(Path(process.cwd(), "results/results.json").read_text())):
+                        then(process)
+                        return
+
+    with ThreadPoolExecutor(1) as pool:
+        watching = pool.submit(watch)
+        try:
+            yield
+        finally:
+            ended.set()
+        watching.result()
 
 
 @pytest.fixture
@@ -147,7 +197,7 @@ def with_bom(text: str) -> bytes:
         ("half done", {"mean": "raise NotImplementedError('a90_toy/sums.py: mean() is yours to write')"}, plain, 60, ""),
         ("known mistake", {"weighted": "return -(w * x).sum(dim=-1)"}, plain, 40, "The sum has the wrong sign"),
         ("syntax error", {"mean": "return ("}, plain, 0, "SyntaxError"),
-        ("hang", {"weighted": "\n    while True: pass"}, plain, 40, "No answer after 3 s"),
+        ("hang", {"weighted": "import time; time.sleep(1000)"}, plain, 40, "No answer after 3 s"),
         ("memory bomb", {"weighted": "return bytearray(10**11)"}, plain, 40, "more than 512 MB"),
         ("exits", {"weighted": "import os; os._exit(0)"}, plain, 40, "exit status 0"),
         ("CRLF", {}, crlf, 100, ""),
@@ -159,7 +209,7 @@ def with_bom(text: str) -> bytes:
 def test_dry_run(packed, tmp_path, say, name, bodies, write, score, words):
     folder = packed.toy.submission(tmp_path / "s", **bodies)
     (folder / "sums.py").write_bytes(write((folder / "sums.py").read_text()))
-    run = packed.submit(tmp_path, folder)
+    run = (packed.submit if name in OF_THEIR_OWN else packed.grade)(tmp_path, folder)
     say(name, run)
     value = complete(run)
     assert value["score"] == score, [t["output"] for t in value["tests"]]
@@ -169,7 +219,7 @@ def test_dry_run(packed, tmp_path, say, name, bodies, write, score, words):
 
 
 @pytest.mark.slow
-def test_dry_run_of_what_came_in_another_shape(packed, tmp_path, say):
+def test_what_came_in_another_shape(packed, tmp_path, say):
     text = (packed.toy.submission(tmp_path / "s") / "sums.py").read_bytes()
     nested = zipped(tmp_path / "nested.zip", **{"hw/a90_toy/sums.py": text, "hw/a90_toy/notes.txt": b""})
     mac = {"a90/sums.py": text, "a90/.DS_Store": b"\0", "__MACOSX/a90/._sums.py": b"\0\5\x16"}
@@ -187,7 +237,7 @@ def test_dry_run_of_what_came_in_another_shape(packed, tmp_path, say):
         ("stubs", packed.toy.root / "assignments/a90_toy", 0, ""),
         ("missing files", zipped(tmp_path / "none.zip", **{"readme.md": b"hello"}), 0, "holds none of the files of a90: sums.py"),
     ]:
-        run = packed.submit(tmp_path, submission)
+        run = packed.grade(tmp_path, submission)
         say(name, run)
         value = complete(run)
         assert value["score"] == score, name
@@ -217,23 +267,23 @@ def test_a_student_builds_checks_and_grades_the_zip(toy, tmp_path):
 
 
 @pytest.mark.slow
-def test_dry_run_when_it_is_late(packed, tmp_path, say):
+def test_late_submissions_lose_points_unless_extended(packed, tmp_path, say):
     folder = packed.toy.submission(tmp_path / "s")
     late = "2026-01-14T10:00:00.000000-08:00"  # 34 hours after the due date, two started days
-    run = packed.submit(tmp_path, folder, created_at=late)
+    run = packed.grade(tmp_path, folder, created_at=late)
     say("late", run)
     value = complete(run)
     assert value["score"] == 80 and "34.0 hours after the due date: 20 % of the points are lost" in value["output"]
     assert value["extra_data"]["earned"] == 100 and sum(t["score"] for t in value["tests"]) == 100
     extended = [{"id": 1, "email": "s@example.edu", "name": "S", "assignment": {"due_date": "2026-01-14T23:59:00-08:00"}}]
-    run = packed.submit(tmp_path, folder, created_at=late, users=extended)
+    run = packed.grade(tmp_path, folder, created_at=late, users=extended)
     say("late, with an extension", run)
     assert complete(run)["score"] == 100
 
 
-def test_dry_run_over_the_rate_limit(packed, tmp_path, say):
+def test_a_submission_over_the_rate_limit_is_not_graded(packed, tmp_path, say):
     earlier = [{"submission_time": f"2026-01-10T{hour:02}:00:00-08:00", "score": "62.5"} for hour in (9, 10)]
-    run = packed.submit(tmp_path, packed.toy.submission(tmp_path / "s"), previous_submissions=earlier)
+    run = packed.grade(tmp_path, packed.toy.submission(tmp_path / "s"), previous_submissions=earlier)
     say("over the rate limit", run)
     value = complete(run)
     assert value["score"] == 62.5 and "The next one is graded from 2026-01-11 17:00 UTC on" in value["output"]
@@ -262,15 +312,34 @@ def test_a_perfect_run_has_everything_that_gradescope_shows(packed, tmp_path):
     assert json.loads((tmp_path / "results/results.json").read_text()) == value
 
 
+def test_the_clock_is_set_to_the_deadline_before_anything_else(monkeypatch, tmp_path):
+    class Armed(Exception):
+        pass
+
+    def setitimer(*arguments):
+        raise Armed(*arguments)
+
+    monkeypatch.setattr(signal, "setitimer", setitimer)
+    before = signal.getsignal(signal.SIGALRM)
+    try:
+        with pytest.raises(Armed) as armed:
+            gradescope_run.main("a01", tmp_path)
+        assert signal.getsignal(signal.SIGALRM) is gradescope_run._ring
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert armed.value.args == (signal.ITIMER_REAL, Settings.of(load("a01")).deadline)
+
+
 @pytest.mark.slow
-def test_the_deadline_ends_a_run_with_a_complete_report(hurried, tmp_path, say):
-    folder = hurried.toy.submission(tmp_path / "s", mean="\n    while True: pass")
-    started = time.monotonic()
-    run = hurried.submit(tmp_path, folder, minutes=0.4)
+def test_the_deadline_ends_a_run_with_a_complete_report(patient, tmp_path, say):
+    """The clock rings when the first check has passed and the next one hangs, which would take 1000 seconds."""
+    folder = patient.toy.submission(tmp_path / "s", mean="import time; time.sleep(10_000)")
+    has_passed = lambda value: value["tests"][0]["extra_data"]["status"] == "passed"
+    with once_reported(has_passed, lambda grader: grader.send_signal(signal.SIGALRM)):
+        run = patient.submit(tmp_path, folder)
     say("global deadline", run)
     value = complete(run)
-    assert time.monotonic() - started < 24 + 5
-    assert "The run was ended after 0.3 minutes, shortly before Gradescope would have done so." in value["output"]
+    assert "The run was ended after 8.0 minutes, shortly before Gradescope would have done so." in value["output"]
     rows = {t["extra_data"]["id"]: t for t in value["tests"]}
     assert rows[IDS[0]]["status"] == "passed"
     missed = [t for t in value["tests"] if t["output"].startswith("Not reached, so there is no verdict.")]
@@ -278,45 +347,44 @@ def test_the_deadline_ends_a_run_with_a_complete_report(hurried, tmp_path, say):
 
 
 @pytest.mark.slow
-def test_a_grader_that_hangs_leaves_the_report_so_far(hurried, tmp_path, say):
-    """The main process is stopped once the first report is out; the script's own watchdog ends it."""
-    stopped = []
+def test_a_grader_that_hangs_leaves_the_report_so_far(patient, tmp_path, say):
+    """The main process is stopped once the first report is out, and then the time of the script's own watchdog is over."""
 
-    def stop() -> None:
-        deadline = time.monotonic() + 20
-        while time.monotonic() < deadline and not stopped:
-            for process in psutil.Process().children(recursive=True):
-                try:
-                    mine = "autograder.gradescope.run" in process.cmdline() and process.name().startswith("python")
-                    said = Path(process.cwd(), "results/results.json").read_text() if mine else ""
-                    if "was killed from outside" in said:
-                        process.send_signal(signal.SIGSTOP)
-                        stopped.append(process.pid)
-                except (psutil.Error, OSError):
-                    continue
-            time.sleep(0.05)
+    def hang(grader: psutil.Process) -> None:
+        grader.send_signal(signal.SIGSTOP)
+        grader.parent().send_signal(signal.SIGALRM)  # what `timeout` waits for
 
-    thread = threading.Thread(target=stop)
-    thread.start()
-    run = hurried.submit(tmp_path, hurried.toy.submission(tmp_path / "s", weighted="\n    while True: pass"), minutes=0.4)
-    thread.join()
+    with once_reported(lambda value: "was killed from outside" in value["output"], hang):
+        run = patient.submit(tmp_path, patient.toy.submission(tmp_path / "s", weighted="import time; time.sleep(10_000)"))
     say("grader hangs", run)
     value = complete(run)
-    assert stopped and "The run was killed from outside before its end." in value["output"]
+    assert "The run was killed from outside before its end." in value["output"]
     assert value["score"] == 0 and "ended with status 137" in run.said
     assert all(t["output"].startswith("Not reached, so there is no verdict.") for t in value["tests"])
 
 
 def broken_in(archive: Path, target: Path, name: str, before: bytes, after: bytes) -> Path:
-    """The zip with a bug planted in one of its files."""
+    """The zip with a bug planted in one of its files: in place of `before`, or at the end."""
     with zipfile.ZipFile(archive) as old, zipfile.ZipFile(target, "w") as new:
         for info in old.infolist():
             data = old.read(info)
             if info.filename == name:
                 assert before in data
-                data = data.replace(before, after)
+                data = data.replace(before, after) if before else data + after
             new.writestr(info, data)
     return target
+
+
+PLANTED = """
+
+def _broken(self, check, tree, judge=Grader.judge):
+    if check.name == "test_speed":
+        raise {error}("planted")
+    return judge(self, check, tree)
+
+
+Grader.judge = _broken
+"""
 
 
 @pytest.mark.slow
@@ -325,8 +393,7 @@ def broken_in(archive: Path, target: Path, name: str, before: bytes, after: byte
 )
 def test_a_grader_that_fails_on_the_way_keeps_what_it_knows(packed, tmp_path, say, error, score, words):
     """A bug of ours costs nothing; what a submission may have used up is not granted."""
-    planted = f"    raise {error}('planted')\n    for row in alone:".encode()
-    broken = broken_in(packed.archive, tmp_path / "b.zip", "autograder/grading.py", b"    for row in alone:", planted)
+    broken = broken_in(packed.archive, tmp_path / "b.zip", "autograder/grading.py", b"", PLANTED.format(error=error).encode())
     folder = packed.toy.submission(tmp_path / "s", weighted="return None", mean="return None")
     run = dry_run(broken, folder, tmp_path / "results")
     say(f"grader raises {error}", run)
@@ -365,24 +432,25 @@ def test_what_is_no_autograder_zip_is_refused(packed, tmp_path):
 
 @pytest.mark.slow
 def test_solved_stubs_are_not_packed_and_the_bytes_are_the_same(packed, tmp_path):
-    root = tmp_path / "course"
-    shutil.copytree(packed.toy.root, root)
-    shutil.copy(root / "reference/a90_toy/sums.py", root / "assignments/a90_toy/sums.py")
-    os.utime(root / "assignments/a90_toy/assignment.toml", (1e9, 1e9))
-    for course, name in ((packed.toy, "1.zip"), (type(packed.toy)(root), "2.zip")):
-        assert course.run("gradescope", "a90", "--to", str(tmp_path / name), module="tools").returncode == 0
-    assert (tmp_path / "1.zip").read_bytes() == (tmp_path / "2.zip").read_bytes()
+    with course_copy(packed.toy.root, tmp_path / "course") as course:
+        folder = course.root / "assignments/a90_toy"
+        shutil.copy(course.root / "reference/a90_toy/sums.py", folder / "sums.py")
+        os.utime(folder / "assignment.toml", (1e9, 1e9))
+        assert course.run("gradescope", "a90", "--to", str(tmp_path / "2.zip"), module="tools").returncode == 0
+    assert packed.archive.read_bytes() == (tmp_path / "2.zip").read_bytes()
 
 
-def build_a01(target: Path) -> Path:
-    subprocess.run([sys.executable, "-m", "tools", "gradescope", "a01", "--to", str(target)], check=True, capture_output=True)
+@pytest.fixture(scope="session")
+def zip_of_a01(tmp_path_factory) -> Path:
+    target = tmp_path_factory.mktemp("a01") / "grader.zip"
+    target.write_bytes(build(load("a01")))
     return target
 
 
 @pytest.mark.slow
-def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(tmp_path):
-    archive = build_a01(tmp_path / "1.zip")
-    assert archive.read_bytes() == build_a01(tmp_path / "2.zip").read_bytes()
+def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(zip_of_a01):
+    archive = zip_of_a01
+    assert archive.read_bytes() == build(load("a01"))
     assert archive.stat().st_size <= 5_000_000
     with zipfile.ZipFile(archive) as zipped_files:
         files = {info.filename: zipped_files.read(info) for info in zipped_files.infolist()}
@@ -412,9 +480,8 @@ def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(tmp_path):
     assert solved > 10  # lines that would have been found
 
 
-def test_the_scripts_are_sound(tmp_path):
-    archive = build_a01(tmp_path / "1.zip")
-    with zipfile.ZipFile(archive) as zipped_files:
+def test_the_scripts_are_sound(zip_of_a01):
+    with zipfile.ZipFile(zip_of_a01) as zipped_files:
         scripts = {name: zipped_files.read(name).decode() for name in ("setup.sh", "run_autograder")}
         pins = zipped_files.read("constraints.txt").decode()
     for name, text in scripts.items():
@@ -430,21 +497,21 @@ def test_the_scripts_are_sound(tmp_path):
 @pytest.mark.parametrize(
     ("name", "stubs", "gone", "score"),
     [
-        ("a01 perfect", (), (), 100),
-        ("a01 stubs", None, (), 0),
-        ("a01 half done", ("block.py", "model.py", "inspect.py", "by_hand.toml"), (), 66),
+        pytest.param("a01 perfect", (), (), 100, marks=pytest.mark.long),
+        pytest.param("a01 stubs", None, (), 0, marks=pytest.mark.long),
+        pytest.param("a01 half done", ("block.py", "model.py", "inspect.py", "by_hand.toml"), (), 66, marks=pytest.mark.long),
         ("a01 missing files", (), ("block.py", "by_hand.toml"), 86),
     ],
 )
-def test_dry_run_of_a01(tmp_path, say, name, stubs, gone, score):
+def test_dry_run_of_a01(zip_of_a01, tmp_path, say, name, stubs, gone, score):
     folder, empty = tmp_path / "s", ROOT / "assignments/a01_transformer"
     folder.mkdir()
     for file in ("positions.py", "attention.py", "layers.py", "block.py", "model.py", "inspect.py", "by_hand.toml"):
         if file not in gone:
             shutil.copy((empty if stubs is None or file in stubs else REFERENCE / "a01_transformer") / file, folder / file)
-    run = dry_run(build_a01(tmp_path / "g.zip"), folder, tmp_path / "results")
+    run = dry_run(zip_of_a01, folder, tmp_path / "results")
     say(name, run)
-    with zipfile.ZipFile(tmp_path / "g.zip") as archive:
+    with zipfile.ZipFile(zip_of_a01) as archive:
         ids = json.loads(archive.read("fault.json"))["extra_data"]["manifest"]
     if run.results["extra_data"]["isolation_level"] < 3:
         pytest.skip("hidden checks do not run here")
