@@ -20,7 +20,7 @@ Name = Annotated[str, typer.Argument(help="a01, or nothing for all", show_defaul
 def new(
     assignment: Annotated[str, typer.Argument(help="a11", show_default=False)],
     title: Annotated[str, typer.Argument(help='"A mixture of experts"', show_default=False)],
-    module: Annotated[str, typer.Option(help="The file in which its functions lie.")] = "distill",
+    module: Annotated[str, typer.Option(help="The module of its functions.")] = "",
 ) -> None:
     """Make a whole small assignment that works, to start from."""
     from autograder.assignment import ROOT

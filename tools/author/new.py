@@ -18,6 +18,7 @@ TEMPLATE = Path(__file__).with_name("template")
 MODULE = "distill"
 ROOMS = ("assignments", "assignments/given", "reference")  # an assignment has a folder in each
 _LENGTH = 16  # letters of the package's name behind its number
+_TITLE = 60  # characters
 _FILLERS = {"a", "an", "the", "and", "or", "of", "in", "on", "to", "for", "from", "with", "by"}
 _TAKEN = {"demo", "explore", "tests", "by_hand", "golden"}  # names that mean something else in an assignment
 
@@ -50,19 +51,22 @@ class Made:
         ]
 
 
-def new(root: Path, name: str, title: str, module: str = MODULE) -> Made:
+def new(root: Path, name: str, title: str, module: str = "") -> Made:
     """Write the assignment `name` ("a11") with this title into the course at `root`.
 
-    title: one line; its first words give the package its name.
-    module: the file in which the two functions lie.
+    title: one line of at most 60 characters; its first words give the package its name.
+    module: of the two functions; that of the template by default.
 
     BadInput if the number is none or is taken, if the title or the module is of no use, or if nothing can be written.
     """
+    title, module = title.strip(), module or MODULE
     _refuse_number(root, name)
-    title = _title(title)
+    _refuse_title(title)
     _refuse_module(module)
     package = package_name(name, title)
-    files = _files({"aNN_name": package, "aNN": name, "Title": title, MODULE: module}, package, module)
+    files = _files({"aNN_name": package, "aNN": name, "Title": title, MODULE: module})
+    solution, stub = Path("reference", package, f"{module}.py"), Path("assignments", package, f"{module}.py")
+    files[stub] = make_stub(files[solution], package, stub.name)
     folders = [root / room / package for room in ROOMS]
     try:
         for path, text in files.items():
@@ -80,8 +84,8 @@ def package_name(name: str, title: str) -> str:
 
     It has the title's first words in lower-case ASCII, as many as fit. BadInput if the title has no letter of that kind.
     """
-    plain = unicodedata.normalize("NFKD", title).encode("ascii", "ignore").decode().lower()
-    words = re.findall(r"[a-z0-9]+", plain)
+    plain = unicodedata.normalize("NFKD", title.casefold()).encode("ascii", "ignore").decode()
+    words = re.findall(r"[a-z0-9]+", plain.replace("'", ""))
     words = [word for word in words if word not in _FILLERS] or words
     if not words:
         raise BadInput(f"the title {title!r} has no Latin letter to name a folder by; give another one, and change it later")
@@ -101,28 +105,37 @@ def _refuse_number(root: Path, name: str) -> None:
             raise BadInput(f"there is an {name} already: {folder.relative_to(root)}; choose another number, or remove it first")
 
 
-def _title(title: str) -> str:
-    """The title without spaces around it. BadInput if it could not stand in a handout, a docstring and a TOML string."""
-    title = title.strip()
+def _refuse_title(title: str) -> None:
+    """BadInput if the title could not stand in a handout, a docstring and a TOML string."""
     if not title:
         raise BadInput('an assignment needs a title, as in: new a11 "A mixture of experts"')
+    if len(title) > _TITLE:
+        raise BadInput(f"a title has at most {_TITLE} characters; {title!r} has {len(title)}")
     if odd := sorted({c for c in title if not c.isprintable() or c in '"\\|'}):
         raise BadInput(f"a title is one line without quotation marks, \\ and |; {title!r} has {', '.join(map(repr, odd))}")
-    return title
 
 
 def _refuse_module(module: str) -> None:
     if not re.fullmatch(r"[a-z][a-z0-9_]*", module) or keyword.iskeyword(module) or module in _TAKEN:
-        raise BadInput(f"a module has a name in lower-case letters, digits and _, and not one of {_TAKEN}; got {module!r}")
+        taken = ", ".join(sorted(_TAKEN))
+        raise BadInput(f"a module's name has lower-case letters, digits and _, and is none of {taken}; got {module!r}")
 
 
-def _files(words: dict[str, str], package: str, module: str) -> dict[Path, str]:
-    """Every file of the assignment by its path below the root: the template filled in, and the stub."""
-    pattern = re.compile(rf"\b({'|'.join(words)})\b")
-    fill = lambda text: pattern.sub(lambda word: words[word[0]], text)
-    files = {}
-    for path in sorted(p for p in TEMPLATE.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
-        files[Path(fill(path.relative_to(TEMPLATE).as_posix()))] = fill(path.read_text(encoding="utf-8"))
-    solution = files[Path("reference", package, f"{module}.py")]
-    files[Path("assignments", package, f"{module}.py")] = make_stub(solution, package, f"{module}.py")
-    return files
+def _files(words: dict[str, str]) -> dict[Path, str]:
+    """Every file of the filled-in template by its path below the root. words: what stands for what."""
+    paths = sorted(p for p in TEMPLATE.rglob("*") if p.is_file() and "__pycache__" not in p.parts)
+    return {
+        Path(_filled(path.relative_to(TEMPLATE).as_posix(), words)): _filled(path.read_text(encoding="utf-8"), words)
+        for path in paths
+    }
+
+
+def _filled(text: str, words: dict[str, str]) -> str:
+    """The text with each word replaced. A column that is set off by three spaces or more stays where it is."""
+
+    def fill(found: re.Match) -> str:
+        rest, gap = found[2] or "", found[3] or ""
+        new = words[found[1]] + rest
+        return new + " " * max(1, len(found[0]) - len(new)) if gap else new
+
+    return re.sub(rf"(?<![A-Za-z0-9])({'|'.join(words)})(?![A-Za-z0-9_])(?:(\S*)( {{3,}}))?", fill, text)

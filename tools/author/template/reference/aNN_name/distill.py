@@ -21,9 +21,7 @@ def refuse_bad_input(logits: Float[Tensor, "*batch classes"], temperature: float
         raise ValueError(f"the temperature must be positive and finite; got {temperature}")
 
 
-def softmax_with_temperature(
-    logits: Float[Tensor, "*batch classes"], temperature: float
-) -> Float[Tensor, "*batch classes"]:
+def softmax_with_temperature(logits: Float[Tensor, "*batch classes"], temperature: float) -> Float[Tensor, "*batch classes"]:
     """Probabilities that are proportional to exp(logits / temperature), along the last axis.
 
     logits: finite numbers of any size, one for each class.
@@ -60,6 +58,7 @@ def distillation_loss(
         refuse_bad_input(logits, temperature)
     if student.numel() == 0:
         raise ValueError(f"there must be at least one row; got shape {tuple(student.shape)}")
+
     # TODO: the mean divergence of the rows (handout: distill, step 2).
     # Watch: a probability of 0 has no logarithm; what is summed and what is averaged; who learns from whom.
     # BEGIN SOLUTION

@@ -168,11 +168,13 @@ def test_loss_of_float16_is_computed_in_float32(solution, draw):
     }
 
 
-# Full points to PACE.
+# Full points to 6 times the CPU time of torch's own functions, none from 20. Measured, 6 runs each: the reference 2.5, the
+# slowest right version tried 3.1, with a deviation below 0.2, so 6 lies 14 deviations above a right version. A loop over the
+# rows takes 38. The limits on devices are set wider for want of a measurement.
 @part("distill.distillation_loss")
 @needs("distill.softmax_with_temperature")
 @weight(6)
-@keeps_pace(full=3.0, none=6.0, repeats=15)
+@keeps_pace(full=6.0, none=20.0, repeats=15)
 def test_loss_keeps_pace(solution, draw):
     """Forward and backward over 1,024 rows of 500 classes take a few times as long as torch's own: no loop over rows."""
     yield
@@ -186,7 +188,7 @@ def test_loss_keeps_pace(solution, draw):
 @needs("distill.softmax_with_temperature")
 @on_device("cuda")
 @weight(1)
-@keeps_pace(full=4.0, none=10.0, repeats=9)
+@keeps_pace(full=10.0, none=30.0, repeats=9)
 def test_loss_keeps_pace_on_cuda(solution, draw):
     """Forward and backward over 1,024 rows take a few times as long as torch's own on a CUDA device too."""
     yield from test_loss_keeps_pace(solution, draw)
@@ -196,7 +198,7 @@ def test_loss_keeps_pace_on_cuda(solution, draw):
 @needs("distill.softmax_with_temperature")
 @on_device("mps")
 @weight(1)
-@keeps_pace(full=4.0, none=10.0, repeats=9)
+@keeps_pace(full=10.0, none=30.0, repeats=9)
 def test_loss_keeps_pace_on_mps(solution, draw):
     """Forward and backward over 1,024 rows take a few times as long as torch's own on Apple's GPU too."""
     yield from test_loss_keeps_pace(solution, draw)

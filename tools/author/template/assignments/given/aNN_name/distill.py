@@ -16,9 +16,7 @@ def refuse_bad_input(logits: Float[Tensor, "*batch classes"], temperature: float
         raise ValueError(f"needed: a positive, finite temperature; got {temperature}")
 
 
-def softmax_with_temperature(
-    logits: Float[Tensor, "*batch classes"], temperature: float
-) -> Float[Tensor, "*batch classes"]:
+def softmax_with_temperature(logits: Float[Tensor, "*batch classes"], temperature: float) -> Float[Tensor, "*batch classes"]:
     """torch.softmax of logits / temperature. ValueError as in `refuse_bad_input`."""
     refuse_bad_input(logits, temperature)
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))

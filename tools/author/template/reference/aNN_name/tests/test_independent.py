@@ -5,13 +5,16 @@ import torch
 import torch.nn.functional as F
 
 pytestmark = pytest.mark.usefixtures("float64")
+PLACES = {
+    "reference": ("reference", "aNN_name"),
+    "given": ("assignments", "given.aNN_name"),
+}
 TEMPERATURES = (0.3, 1.0, 7.5)
 
 
-@pytest.fixture(scope="module", params=["reference", "given"])
+@pytest.fixture(scope="module", params=PLACES)
 def distill(request, load):
-    folder, package = {"reference": ("reference", "aNN_name"), "given": ("assignments", "given.aNN_name")}[request.param]
-    return load(folder, package, ("distill",)).distill
+    return load(*PLACES[request.param], ("distill",)).distill
 
 
 def logits(*shape: int, scale: float = 3.0) -> torch.Tensor:
@@ -29,14 +32,14 @@ def test_probabilities_are_those_of_torch(distill, shape, temperature):
 @pytest.mark.parametrize("shape", [(5,), (4, 1), (2, 3, 5)])
 def test_loss_and_gradient_are_those_of_torch(distill, shape, temperature):
     student, teacher = logits(*shape), logits(*shape)
-    ours = distill.distillation_loss(student, teacher, temperature)
+    actual = distill.distillation_loss(student, teacher, temperature)
     log_q, p = F.log_softmax(student / temperature, -1), F.softmax(teacher.detach() / temperature, -1)
     rows = F.kl_div(log_q, p, reduction="none").sum(-1)
-    theirs = temperature**2 * rows.mean()
-    torch.testing.assert_close(ours, theirs)
-    gradients = [torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (ours, theirs)]
+    expected = temperature**2 * rows.mean()
+    torch.testing.assert_close(actual, expected)
+    gradients = [torch.autograd.grad(loss, student, retain_graph=True)[0] for loss in (actual, expected)]
     torch.testing.assert_close(*gradients)
-    assert torch.autograd.grad(ours, teacher, allow_unused=True) == (None,)
+    assert torch.autograd.grad(actual, teacher, allow_unused=True) == (None,)
 
 
 def test_gradients_are_those_of_differences(distill):
