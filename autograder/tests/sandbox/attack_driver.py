@@ -1,12 +1,13 @@
 """Grades submissions one after another on one warm server, as a class is graded, with an honest one after each.
 
-Started by test_attacks.py in the toy course's environment: reads {name: path} as JSON on stdin, writes a JSON line for each.
+Started by test_attacks.py in the toy course's environment: reads names with paths and seconds as JSON on stdin, writes a JSON line for each.
 """
 
 import io
 import json
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -29,11 +30,11 @@ def main() -> None:
     checks, asked = checks_of(assignment), json.load(sys.stdin)
     with Server(assignment.preload, warm_for_batch=True) as server:
 
-        def grade(path: str) -> dict:
+        def grade(path: str, seconds: float = assignment.seconds) -> dict:
             started = time.monotonic()
             try:
                 with as_folder(Path(path)) as folder:
-                    report = grade_folder(folder, assignment, checks, server)
+                    report = grade_folder(folder, replace(assignment, seconds=seconds), checks, server)
             except BadInput as error:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()
@@ -48,8 +49,9 @@ def main() -> None:
             }
 
         for name, path in asked["attacks"].items():
-            found = grade(path)
-            print(json.dumps({"name": name, **found, "next": grade(asked["honest"])["report"]}), flush=True)
+            found, after = grade(path, asked["seconds"][name]), grade(asked["honest"])
+            row = {"name": name, **found, "next": after["report"], "next_seconds": after["seconds"]}
+            print(json.dumps(row), flush=True)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ DETACHED = {"weighted": "return (x @ w).detach()", "mean": "return x @ w * 2"}
 
 @dataclass(frozen=True)
 class Attack:
-    """One row. number: in the table of tricks; alone: the bodies without the trick."""
+    """One row. number: in the table of tricks; alone: the bodies without the trick; hangs: every check takes all its time."""
 
     number: int
     name: str
@@ -32,6 +32,7 @@ class Attack:
     mean: str = ""
     files: dict[str, str | bytes] = field(default_factory=dict)
     alone: dict[str, str] = field(default_factory=lambda: WRONG)
+    hangs: bool = False
     make: object = None  # a function of the folder that adds what is no plain file, or replaces the folder by an archive
 
     def write(self, folder: Path, course: Path) -> Path:
@@ -218,6 +219,7 @@ ATTACKS = [
     Attack(
         25,
         "ignores every signal and hangs",
+        hangs=True,
         head="import signal\nfor s in signal.valid_signals():\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass",
         weighted="while True:\n    try:\n        while True: pass\n    except BaseException: pass",
     ),
@@ -230,7 +232,15 @@ ATTACKS = [
     Attack(
         29,
         "forges the observation on the result pipe",
-        head="import os, struct\nfor fd in range(3, 30):\n    body = b'[]'\n    data = b'S' + struct.pack('<I', len(body)) + body\n    try: os.write(fd, struct.pack('<Q', len(data)) + data)\n    except OSError: pass",
+        head="""
+from autograder.observation.serialization import serialize
+from autograder.sandbox.framing import write_frame
+frame = b"S" + serialize({"observation": {"out": torch.zeros(2, 3), "grad": {"0": torch.ones(2, 3, 5)}}, "inputs": []})
+for fd in range(3, 30):
+    try:
+        write_frame(fd, frame)
+    except OSError:
+        pass""",
     ),
     Attack(
         30,
@@ -240,6 +250,7 @@ ATTACKS = [
     Attack(
         31,
         "patches json and open",
+        hangs=True,
         head="import json, builtins, io, os, struct\njson.dump = json.dumps = lambda *a, **k: '[]'\nbuiltins.open = io.open = lambda *a, **k: io.StringIO('{}')\nos.write = lambda *a: 0\nstruct.pack = lambda *a: b''",
     ),
     Attack(32, "floods stdout and stderr for ever", head="import os\nblock = b'y' * (1 << 20)\nwhile True:\n    os.write(1, block); os.write(2, block)"),
@@ -280,10 +291,11 @@ ATTACKS = [
         "try: socket.getaddrinfo('localhost', 80); socket.create_connection(('127.0.0.1', 22), 1); made.append('connected')\nexcept OSError: pass",
         weighted="raise RuntimeError('REA' + 'CHED' if made else 'nothing')",
     ),
-    Attack(40, "fork bomb", head="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
+    Attack(40, "fork bomb", hangs=True, head="import os\nwhile True:\n    try: os.fork()\n    except OSError: pass"),
     Attack(
         40,
         "thread bomb",
+        hangs=True,
         head="import threading, time\nwhile True:\n    try: threading.Thread(target=time.sleep, args=(1000,), daemon=False).start()\n    except Exception: pass",
     ),
     Attack(41, "memory bomb", head="hoard = []\nwhile True:\n    try: hoard.append(bytearray(1 << 26))\n    except MemoryError: hoard.append(b'x' * 4096)"),

@@ -24,14 +24,14 @@ from autograder.tests.toy_course import course_copy
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.timeout(600),
+    pytest.mark.timeout(900),
     pytest.mark.skipif(
         jail.detect_isolation().level < 3, reason=f"needs isolation level 3: {'; '.join(jail.detect_isolation().notes)}"
     ),
 ]
 SCHEMAS = {p.name.partition(".")[0]: p for p in Path(autograder.__file__).parent.glob("*/schema/*.json")}
 CANARY = "CANARY-5f1d20c8"
-SECONDS = 3  # of one check
+SECONDS, SHORT = 3, 1  # of one check, and of one where each check takes all its time
 HIDDEN = f'''"""A check that students never see."""
 
 from gradescope_utils.autograder_utils.decorators import weight
@@ -80,14 +80,15 @@ def outcomes(course, tmp_path_factory):
         (folder / name).mkdir()
         (folder / name / "sums.py").write_text(source(bodies))
         paths[name] = str(folder / name)
+    seconds = {name: SECONDS for name in paths} | {str(i): SHORT for i, attack in enumerate(ATTACKS) if attack.hangs}
     before = left_behind()
     done = subprocess.run(
         [sys.executable, "-m", "autograder.tests.sandbox.attack_driver"],
-        input=json.dumps({"attacks": paths, "honest": paths["honest"]}),
+        input=json.dumps({"attacks": paths, "seconds": seconds, "honest": paths["honest"]}),
         env={**course.environment(), "AUTOGRADER_CANARY": CANARY},
         capture_output=True,
         text=True,
-        timeout=550,
+        timeout=800,
         check=False,
     )
     found = {row["name"]: row for row in map(json.loads, done.stdout.splitlines())}
@@ -138,8 +139,9 @@ def test_attack(outcomes, row, capsys):
         assert not [c for c in found["report"]["checks"] if c["status"] == "grader_fault"]
         assert all(c["number"] + " " in found["terminal"] for c in found["report"]["checks"] if c["status"] != "not_graded_here")
         assert all(c["title"] in found["html"] for c in found["report"]["checks"])
-    # every check of the row may use up its time, two at a time and once more with a given part
-    assert found["seconds"] <= SECONDS * len(honest["manifest"]) + 5
+    # Every check may use up its time, two at a time and once more with a given part. What comes on top is a matter of the
+    # machine, and so is measured by the honest grade beside it.
+    assert found["seconds"] <= SECONDS * len(honest["manifest"]) + 10 * max(1, found["next_seconds"])
     assert not [text for text in told if CANARY in text or "REACHED" in text]
     assert "\x1b" not in "".join(told) and "\\u001b" not in told[0] and "\\u202e" not in told[0]
     assert points(found["next"]) == points(honest)
