@@ -28,8 +28,8 @@ update: .venv/.done ## bring this release up to date, your files stay: FROM=fold
 test: .venv/.done ## the project's own tests, on two cores or JOBS; QUICK=1 for a part
 	@$(PY) -m pytest -n $(or $(JOBS),2) --dist loadscope --no-loadscope-reorder -m "not long $(if $(QUICK),and not slow)" $(ARGS)
 
-long: .venv/.done ## demos, notebooks and the full verification
-	@$(PY) -m pytest -m long $(ARGS)
+long: .venv/.done ## what takes long; goes on where it was killed, AGAIN=1 starts anew
+	@$(PY) -m pytest -m long --resume $(if $(AGAIN),--again) $(ARGS)
 
 new: .venv/.done ## a small assignment to start from: A=a11 TITLE='A mixture of experts' [MODULE=name]
 	@$(PY) -m tools new '$(A)' "$$TITLE" $(if $(MODULE),--module '$(MODULE)')

@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-pytest_plugins = ["autograder.tests.toy_course"]
+pytest_plugins = ["autograder.tests.toy_course", "tools.tests.resumable"]
 
 
 @pytest.hookimpl(optionalhook=True)

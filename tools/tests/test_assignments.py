@@ -27,6 +27,7 @@ from autograder.report.status import Status
 from autograder.report.terminal import print_report
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.reference_runs import ReferenceRuns, reference_runs
+from tools.author.verify import verify
 from tools.tests.assignment_facts import Facts, sample, seed
 
 ALTERNATES, MISCONCEPTIONS = 2, 5  # of an assignment, in each run
@@ -34,7 +35,12 @@ ALTERNATES, MISCONCEPTIONS = 2, 5  # of an assignment, in each run
 
 @dataclass
 class Warm:
-    """An assignment with its server. checks: all of them; quick: those that do not train."""
+    """An assignment with its server.
+
+    checks: all of them.
+    quick: those that do not train.
+    plain: those of one worker in one go, so without those that measure time or memory.
+    """
 
     assignment: Assignment
     runs: ReferenceRuns
@@ -44,6 +50,10 @@ class Warm:
     @property
     def quick(self) -> list[Check]:
         return [check for check in self.checks if check.judge.drive != Drive.TRAIN]
+
+    @property
+    def plain(self) -> list[Check]:
+        return [check for check in self.checks if check.judge.drive == Drive.OBSERVE]
 
     def grade(self, tree: Tree | Path, checks: list[Check]) -> Report:
         """The report on a tree, or on a folder of deliverables."""
@@ -120,16 +130,16 @@ def test_the_stubs_get_nothing(stubs):
 def test_alternates_get_all_points(warm):
     """Some of them; `make verify` has all."""
     for case in sample(warm.assignment, "alternates", ALTERNATES):
-        report = warm.grade(warm.runs.tree_of(case), [check for check in warm.quick if check.module == case.module])
+        report = warm.grade(warm.runs.tree_of(case), [check for check in warm.plain if check.module == case.module])
         assert lost(report) == [], f"alternate {case.name}, sample of {seed()}\n{terminal(report)}"
 
 
 def test_mistakes_are_named(warm):
-    """Some misconceptions; `make verify` has all. Those that only a check that trains can find run that one too."""
+    """Some misconceptions; `make verify` has all. Those that no plain check finds run the others of their module too."""
     for case in sample(warm.assignment, "misconceptions", MISCONCEPTIONS):
         tree = warm.runs.tree_of(case)
         own = [check for check in warm.checks if check.module == case.module]
-        report = warm.grade(tree, [check for check in own if check in warm.quick])
+        report = warm.grade(tree, [check for check in own if check in warm.plain])
         if report.score == report.max_score:
             report = warm.grade(tree, own)
         named = {row.misconception for row in report.rows if row.status == "failed" and not row.check.hidden}
@@ -137,12 +147,19 @@ def test_mistakes_are_named(warm):
         assert case.name in named and "Looks like: " in text, f"{case.name}, sample of {seed()}\n{text}"
 
 
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_verify_finds_no_problem(warm):
+    """Every alternate, and every misconception on the checks of its module."""
+    assert verify(warm.assignment, quick=True)["problems"] == []
+
+
 def test_a_missing_file_costs_its_own_points(warm, tmp_path):
     """Whatever imports from it is judged with the given one."""
     for name in warm.assignment.deliverables:
         if name != warm.facts.missing:
             shutil.copy(REFERENCE / warm.assignment.package / name, tmp_path)
-    report = warm.grade(tmp_path, warm.quick)
+    report = warm.grade(tmp_path, warm.plain)
     module = warm.facts.missing.removesuffix(".py")
     assert report.exit_status == 1 and f"{module}.py: the file is missing" in terminal(report)
     without = [row for row in report.rows if row.points < row.max_points]
