@@ -21,7 +21,7 @@ def next_step(report: Report) -> list[str]:
             *([] if row.check.hidden else [f"Quick: {command} ONLY={row.check.name}{' ARGS=--long' * row.check.on_request}"]),
         ]
     if row.check.part == "by_hand":
-        return [f"Next: the sums in assignments/{package}/by_hand.toml."]
+        return [f"Next: the problems in assignments/{package}/by_hand.toml."]
     module, _, name = row.check.part.partition(".")
     step = re.search(r"\(handout: ([^)]*)\)", row.message)
     todo = sum(1 for part, rows in report.by_part() if rows and all(r.reason == "todo" for r in rows if r.max_points))
