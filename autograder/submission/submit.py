@@ -8,7 +8,6 @@ import ast
 import hashlib
 import io
 import json
-import re
 import stat
 import tomllib
 import warnings
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.errors import BadInput
+from autograder.source.stub_text import Unwritten, parse
 from autograder.submission.working_copy import MAX_FILE_BYTES
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
@@ -88,7 +88,7 @@ def _unfinished(name: str, data: bytes) -> list[str]:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
                 tree = ast.parse(data)
-            todo = [match[1] for node in ast.walk(tree) if isinstance(node, ast.Raise) for match in _stub(node)]
+            todo = [name for node in ast.walk(tree) if isinstance(node, ast.Raise) for name in _unwritten(node)]
             return [f"{name}: {', '.join(todo)} still to be written"] if todo else []
         if name.endswith(".toml"):
             table = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
@@ -104,8 +104,10 @@ def _unfinished(name: str, data: bytes) -> list[str]:
     return []
 
 
-def _stub(node: ast.Raise) -> Iterator[re.Match]:
+def _unwritten(node: ast.Raise) -> Iterator[str]:
     """The function that a stub's line names: raise NotImplementedError("a01_x/rope.py: rotate() is yours to write …")."""
     for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and (match := re.search(r"([\w.]+)\(\) is yours to write", str(part.value))):
-            yield match
+        if isinstance(part, ast.Constant) and isinstance(part.value, str):
+            sentence = parse(part.value)
+            if isinstance(sentence, Unwritten):
+                yield sentence.function

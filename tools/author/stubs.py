@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from autograder.source.source_text import Definition, SourceText
+from autograder.source.stub_text import EarlierWork, Unwritten, handout_step
 
 _BEGIN = re.compile(r"([ \t]*)# BEGIN SOLUTION(?:[ \t]+(\S+))?\s*$")
 _END = re.compile(r"[ \t]*# END SOLUTION\s*$")
-_STEP = re.compile(r"\(handout: [^)]*\)")
 _WIDTH = 130
 
 
@@ -87,9 +87,9 @@ def _message(text: SourceText, begin: int, end: int, package: str, filename: str
     if after:
         raise ValueError(f"{filename}:{min(after)}: {name}() goes on after END SOLUTION, where its stub has raised")
     if owner:
-        return f"{owner}: {name}() belongs to {owner.partition('_')[0]}; finish it there or use given"
-    steps = [step[0] for line in text.lines[function.lineno : begin - 1] if (step := _STEP.search(line))]
-    return " ".join([f"{package}/{filename}: {name}() is yours to write", *steps[-1:]])
+        return str(EarlierWork(owner, name))
+    steps = [step for line in text.lines[function.lineno : begin - 1] if (step := handout_step(line))]
+    return str(Unwritten(f"{package}/{filename}", name, steps[-1] if steps else ""))
 
 
 def _functions(tree: ast.AST, prefix: str = "") -> Iterator[tuple[str, ast.FunctionDef | ast.AsyncFunctionDef]]:
