@@ -28,7 +28,9 @@ from autograder.report.hints import Hint, recognise
 from autograder.report.report import Report, Row, empty_rows, environment
 from autograder.running import Runner
 from autograder.sandbox.outcome import Interrupted, Outcome, ServerLost
+from autograder.source.bindings import defines
 from autograder.source.delegate import delegate
+from autograder.source.stub_text import parse_todo
 from autograder.submission.working_copy import Tree
 from autograder.text import sanitize
 
@@ -238,7 +240,8 @@ def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, j
     for part in grader.run.assignment.parts:
         failed = [row for row in rows if row.check.part == part.name and _is_wrong(row)]
         absent = {name for name in wrong if f"{name.partition('.')[0]}.py" in tree.missing}  # who imports it needs it
-        needed = {row.id: frozenset(wrong & set(row.check.needs) | absent) for row in failed if not _is_unwritten(row)}
+        written = [row for row in failed if not is_unwritten(row, grader.run.assignment.package)]
+        needed = {row.id: frozenset(wrong & set(row.check.needs) | absent) for row in written}
         for parts in set(needed.values()) - {frozenset()} - trees.keys():
             trees[parts] = substitute(tree, parts, grader.run, scratch / f"with_given_{len(trees)}")
 
@@ -261,9 +264,13 @@ def _is_wrong(row: Row) -> bool:
     return row.status in ("failed", "not_attempted") and row.reason not in ("pace", "growth")
 
 
-def _is_unwritten(row: Row) -> bool:
-    """Whether the part itself is not written yet, so that no other part can change that."""
-    return row.reason == "todo" and row.check.part.rpartition(".")[2] in row.message
+def is_unwritten(row: Row, package: str) -> bool:
+    """Whether the part itself is not written yet, so that no other part can change that.
+
+    package: that of the assignment. A stub of another part, or of another assignment, does not count.
+    """
+    sentence = parse_todo(row.message) if row.reason == "todo" else None
+    return sentence is not None and sentence.lies_in(package, row.check.part)
 
 
 def substitute(tree: Tree, parts: frozenset[str], run: Runner, into: Path) -> Tree | None:
@@ -273,7 +280,7 @@ def substitute(tree: Tree, parts: frozenset[str], run: Runner, into: Path) -> Tr
     for number, part in enumerate(sorted(parts)):
         module, _, name = part.partition(".")
         given = run.given.path / "given" / package / f"{module}.py"
-        if not given.exists() or f" {name}" not in given.read_text(encoding="utf-8"):
+        if not given.exists() or not defines(given.read_text(encoding="utf-8"), name.partition(".")[0]):
             return None
         try:
             text = (result.folder / f"{module}.py").read_text(encoding="utf-8")

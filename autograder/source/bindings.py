@@ -1,9 +1,28 @@
-"""Which statements of a block bind a name, read off the syntax tree."""
+"""Which statements of a block bind a name, and whether a file defines it, read off the syntax tree."""
 
 import ast
 from collections.abc import Iterator
 
-from autograder.source.source_text import Definition
+from autograder.source.source_text import Definition, SourceText
+
+MAX_SOURCE = 1 << 20  # characters of a source that is parsed to look for a name
+
+
+def defines(source: str, name: str) -> bool:
+    """Whether a source binds `name` at its top level. False if it is too long or cannot be parsed.
+
+    `from module import *` counts as binding nothing, because its names cannot be read off the text.
+    """
+    if len(source) > MAX_SOURCE:
+        return False
+    try:
+        return any(not _is_star(statement) for statement in bindings(SourceText(source).tree.body, name))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return False
+
+
+def _is_star(statement: ast.stmt) -> bool:
+    return isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
 
 
 def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
