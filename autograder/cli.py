@@ -89,13 +89,18 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
     from autograder.errors import BadInput
     from autograder.grading import has_device
     from autograder.session import checks_of, grade_folder
-    from autograder.submission.archive import as_folder
+    from autograder.submission.opening import open_submission
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
     checks = checks_of(assignment, only, force_hidden, long)
-    with as_folder(source or assignment.folder) as folder, _progress(len(checks), assignment.id) as advance:
-        return grade_folder(folder, assignment, checks, server, device=device, progress=advance)
+    with (
+        open_submission(source or assignment.folder, assignment.deliverables) as opened,
+        _progress(len(checks), assignment.id) as advance,
+    ):
+        report = grade_folder(opened.folder, assignment, checks, server, device=device, progress=advance)
+    report.notes = (*opened.notes, *report.notes)
+    return report
 
 
 def _show(report, verbose: bool = False) -> None:

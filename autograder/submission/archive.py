@@ -1,21 +1,20 @@
 """An archive that someone uploaded becomes a folder: bounded, regular files alone, or refused with a reason.
 
 Left out: other formats than zip and tar, and any repair of a damaged archive. Sizes are counted while the bytes come out,
-because a header may lie. `home` finds the deliverables in what was uploaded: people zip the folder, or the folder above it.
+because a header may lie.
 """
 
-import contextlib
 import gzip
 import io
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO
 
 from autograder.errors import BadInput
+from autograder.submission.ignored import is_clutter
 
 MAX_ARCHIVE = 20 << 20
 MAX_FILES = 2_000
@@ -24,8 +23,6 @@ MAX_RATIO = 200  # a page of the same letter comes to 1000; text and tensors sta
 FREE_BYTES = 1 << 20  # a small file may be as regular as it likes
 MAX_NAME, MAX_PATH = 200, 800
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-_CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "__pycache__", ".git"}
-_NOT_HOME = {"given", "tests", "reference", "hidden"}
 
 
 def is_archive(path: Path) -> bool:
@@ -53,50 +50,6 @@ def extract(archive: Path, into: Path) -> list[str]:
         if isinstance(error, BadInput):
             raise
         raise BadInput(f"{archive.name} is damaged: {type(error).__name__}: {error}") from error
-
-
-@contextlib.contextmanager
-def as_folder(source: Path) -> Iterator[Path]:
-    """The source itself, or a temporary folder with its contents where it is an archive."""
-    if not (source.is_file() and is_archive(source)):
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as folder:
-        extract(source, Path(folder) / "files")
-        yield Path(folder) / "files"
-
-
-def find_deliverables(source: Path, deliverables: tuple[str, ...]) -> Path:
-    """The folder at or below `source` that holds most of the deliverables, the nearest of several; `source` if none does.
-
-    Links are not followed, and at most MAX_FILES folders down to the fifth level are looked at.
-    """
-    best, most = source, _count(source, deliverables)
-    queue, seen = [(source, 0)] if not most else [], 0
-    while queue and seen < MAX_FILES:
-        folder, depth = queue.pop(0)
-        for inner in sorted(_folders(folder)):
-            seen += 1
-            if (count := _count(inner, deliverables)) > most:
-                best, most = inner, count
-            if depth < 4:
-                queue.append((inner, depth + 1))
-    return best
-
-
-def _count(folder: Path, names: tuple[str, ...]) -> int:
-    return sum((folder / name).is_file() for name in names)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return [
-            f
-            for f in folder.iterdir()
-            if f.is_dir() and not f.is_symlink() and f.name not in _CLUTTER | _NOT_HOME and not f.name.startswith(".")
-        ]
-    except OSError:
-        return []
 
 
 Member = tuple[str, str, int, IO[bytes] | None]  # name, what it is ("file", "folder", "link", …), packed size, contents
@@ -188,7 +141,7 @@ def _safe(name: str, archive: Path) -> PurePosixPath | None:
         raise BadInput(f"{archive.name}: the name {_shown(name)} holds control characters")
     if len(name.encode()) > MAX_PATH or any(len(p.encode()) > MAX_NAME for p in parts):
         raise BadInput(f"{archive.name}: the name {_shown(name)} is too long ({len(name.encode()):,} bytes)")
-    if not parts or _CLUTTER & set(parts) or parts[-1].startswith("._"):
+    if not parts or any(map(is_clutter, parts)):
         return None
     return PurePosixPath(*parts)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.errors import BadInput
 from autograder.source.stub_text import Unwritten, parse
-from autograder.submission.working_copy import MAX_FILE_BYTES
+from autograder.submission.deliverables import Unreadable, read_regular_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
@@ -41,8 +41,10 @@ def build(source: Path, assignment: Assignment) -> Upload:
     files, wrong, unfinished = {}, [], []
     for name in assignment.deliverables:
         try:
-            files[name] = _read(source / name)
+            files[name] = read_regular_file(source / name)
             unfinished += _unfinished(name, files[name])
+        except Unreadable as error:
+            wrong.append(f"  {name} {error.refusal}")
         except BadInput as error:
             wrong.append(f"  {name}{error}")
     if wrong:
@@ -64,21 +66,6 @@ def make_zip(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes
             info.external_attr = (stat.S_IFREG | (0o755 if name in executable else 0o644)) << 16
             archive.writestr(info, data, compresslevel=9)
     return out.getvalue()
-
-
-def _read(path: Path) -> bytes:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        raise BadInput(" is missing") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise BadInput(" is not a regular file (a link or a folder); put the file itself there")
-    if found.st_size > MAX_FILE_BYTES:
-        raise BadInput(f" has {found.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are graded")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f" cannot be read ({error.strerror})") from error
 
 
 def _unfinished(name: str, data: bytes) -> list[str]:

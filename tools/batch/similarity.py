@@ -3,7 +3,6 @@
 A high share is a reason to read two files side by side and nothing else: short parts have few ways to be right.
 """
 
-import contextlib
 import io
 from collections import defaultdict
 from itertools import combinations
@@ -13,7 +12,9 @@ import copydetect
 import numpy as np
 
 from autograder.assignment import Assignment
-from autograder.submission.archive import extract, find_deliverables, is_archive
+from autograder.errors import BadInput
+from autograder.submission.deliverables import find_deliverables, read_regular_files
+from autograder.submission.opening import open_submission
 from tools.batch.gradebook import Pair
 
 K, WINDOW = 25, 1  # tokens of a match that is certain to be found, and no thinning of fingerprints: files are short
@@ -68,26 +69,16 @@ def _fingerprint(name: str, text: str, boilerplate=()) -> copydetect.CodeFingerp
 
 
 def _texts(path: Path, assignment: Assignment) -> dict[str, str]:
-    """The deliverables as text; what is no plain file, too large or not UTF-8 is left out."""
-    if is_archive(path):
-        return _texts_of_archive(path, assignment)
-    found, folder = {}, find_deliverables(path, assignment.deliverables)
-    for name in assignment.deliverables:
-        file = folder / name
-        with contextlib.suppress(OSError):  # one that cannot be read; the grade says so
-            if file.is_file() and not file.is_symlink() and file.stat().st_size <= MAX_BYTES:
-                found[name] = file.read_text(encoding="utf-8", errors="replace")
-    return found
+    """The deliverables as text. What is no plain file or too large is left out, and nothing is there of a refused archive."""
+    try:
+        with open_submission(path, assignment.deliverables) as opened:
+            folder = find_deliverables(opened.folder, assignment.deliverables)
+            files = read_regular_files(folder, assignment.deliverables, MAX_BYTES)
+            return {name: _decoded(data) for name, data in files if isinstance(data, bytes)}
+    except BadInput:  # the grade says so
+        return {}
 
 
-def _texts_of_archive(path: Path, assignment: Assignment) -> dict[str, str]:
-    import tempfile
-
-    from autograder.errors import BadInput
-
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as folder:
-        try:
-            extract(path, Path(folder) / "files")
-        except BadInput:
-            return {}
-        return _texts(Path(folder) / "files", assignment)
+def _decoded(data: bytes) -> str:
+    """As text with plain line ends; what is not UTF-8 is replaced."""
+    return data.decode("utf-8", "replace").replace("\r\n", "\n").replace("\r", "\n")

@@ -21,7 +21,7 @@ from autograder.report.html import render_page
 from autograder.report.terminal import print_report
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import as_folder
+from autograder.submission.opening import open_submission
 
 
 def main() -> None:
@@ -32,8 +32,8 @@ def main() -> None:
         def grade(path: str) -> dict:
             started = time.monotonic()
             try:
-                with as_folder(Path(path)) as folder:
-                    report = grade_folder(folder, assignment, checks, server)
+                with open_submission(Path(path), assignment.deliverables) as opened:
+                    report = grade_folder(opened.folder, assignment, checks, server)
             except BadInput as error:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()

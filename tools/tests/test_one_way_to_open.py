@@ -17,9 +17,10 @@ import pytest
 from autograder.assignment import Assignment, load
 from autograder.errors import BadInput
 from autograder.gradescope import run as gradescope_run
-from autograder.submission.archive import as_folder, find_deliverables
+from autograder.submission.deliverables import MAX_FILE_BYTES
+from autograder.submission.opening import open_submission
 from autograder.submission.submit import build
-from autograder.submission.working_copy import MAX_FILE_BYTES, working_copy
+from autograder.submission.working_copy import working_copy
 from tools.batch.batch import submission_digest
 from tools.batch.scheduler import packed
 from tools.batch.similarity import MAX_BYTES, _texts
@@ -109,7 +110,7 @@ def with_clutter(root):
     return root
 
 
-@layout(notes=(EXTRA + "._rope.py, .git, Thumbs.db, desktop.ini",))
+@layout()
 def with_clutter_of_other_systems(root):
     write(root, FILES | {"Thumbs.db": b"\0", "desktop.ini": b"\0", "._rope.py": b"\0", ".git/config": b""})
     return root
@@ -128,7 +129,7 @@ def archive_of_a_folder_from_macos(root):
     return root / "s.zip"
 
 
-@layout({}, notes=(*NOTHING, EXTRA + "s.zip"))
+@layout(notes=("graded what is in s.zip",))
 def archive_in_a_folder(root):
     zipped(root / "s.zip", FILES)
     return root
@@ -154,7 +155,7 @@ def damaged_archive(root):
     return root / "s.zip"
 
 
-@layout({}, notes=(*NOTHING, EXTRA + "s.zip"))
+@layout({}, refused=DAMAGED)
 def damaged_archive_in_a_folder(root):
     (root / "s.zip").write_bytes(b"PK")
     return root
@@ -238,25 +239,21 @@ def copied(folder: Path, assignment: Assignment, notes: Iterable[str] = ()) -> R
 
 def local(path: Path, assignment: Assignment) -> Result:
     try:
-        with as_folder(path) as folder:
-            return copied(folder, assignment)
+        with open_submission(path, assignment.deliverables) as opened:
+            return copied(opened.folder, assignment, opened.notes)
     except BadInput as error:
         return Result(refused=str(error))
 
 
 def gradescope(path: Path, assignment: Assignment) -> Result:
     """Gradescope hands over a folder; an archive alone in it is what was uploaded."""
-    with tempfile.TemporaryDirectory() as scratch:
-        folder, notes = gradescope_run._contents(path if path.is_dir() else path.parent, assignment, Path(scratch))
-        return copied(folder, assignment, notes)
+    with gradescope_run._opened(path if path.is_dir() else path.parent, assignment) as opened:
+        return copied(opened.folder, assignment, opened.notes)
 
 
 def batch(path: Path, assignment: Assignment) -> Result:
-    try:
-        with as_folder(path) as folder:
-            return copied(find_deliverables(folder, assignment.deliverables), assignment)
-    except BadInput as error:
-        return Result(refused=str(error))
+    """By the same two calls."""
+    return local(path, assignment)
 
 
 def cluster(path: Path, assignment: Assignment) -> Result:
@@ -273,11 +270,9 @@ NOT_SENT = Result({"by_hand.toml": BYHAND}, (f"rope.py: {MISSING}",))
 OTHERWISE: dict[tuple[Callable, str], Result] = {
     (gradescope, "archive"): IN_ARCHIVE,
     (gradescope, "archive_of_a_folder_from_macos"): IN_ARCHIVE,
-    (gradescope, "archive_in_a_folder"): IN_ARCHIVE,
     (gradescope, "damaged_archive"): REFUSED_ARCHIVE,
     (gradescope, "damaged_archive_in_a_folder"): REFUSED_ARCHIVE,
-    (batch, "fifo_above_a_folder_with_the_files"): Result(FILES),
-    (cluster, "fifo_above_a_folder_with_the_files"): Result(FILES),
+    (cluster, "fifo_above_a_folder_with_the_files"): Result({}, NOTHING),
     (cluster, "link"): NOT_SENT,
     (cluster, "dangling_link"): NOT_SENT,
     (cluster, "fifo"): NOT_SENT,
@@ -311,9 +306,10 @@ def test_a_digest_tells_apart_what_is_graded_differently_and_nothing_else(tmp_pa
         (tmp_path / name).mkdir()
         path = make(tmp_path / name)
         if path.is_dir():  # an archive has a digest of its own
-            results[submission_digest(path, assignment)].append(OTHERWISE.get((batch, name), EXPECTED[name]).files)
-    assert all(files == same[0] for same in results.values() for files in same)
-    assert sum(FILES in same for same in results.values()) == 1
+            notes = [note for note in EXPECTED[name].notes if not note.startswith(EXTRA)]
+            results[submission_digest(path, assignment)].append((EXPECTED[name].files, notes))
+    assert all(result == same[0] for same in results.values() for result in same)
+    assert sum((FILES, []) in same for same in results.values()) == 1
 
 
 @pytest.mark.parametrize("name", LAYOUTS)
