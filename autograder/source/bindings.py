@@ -26,7 +26,10 @@ def _is_star(statement: ast.stmt) -> bool:
 
 
 def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
-    """The statements of a block that bind `name`, also those of nested blocks; not those of inner scopes."""
+    """The statements that bind `name` in a block and in the blocks nested in it. Inner scopes are left out.
+
+    `from module import *` is among them, because it may bind any name.
+    """
     for statement in body:
         if isinstance(statement, Definition):
             if statement.name == name:
@@ -39,13 +42,13 @@ def bindings(body: list[ast.stmt], name: str) -> Iterator[ast.stmt]:
 
 
 def nested_blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
-    """The nested blocks of a compound statement."""
+    """The nested blocks of a compound statement. A statement that is not compound has none."""
     parts = [statement, *getattr(statement, "handlers", ()), *getattr(statement, "cases", ())]
     return [getattr(part, field) for part in parts for field in ("body", "orelse", "finalbody") if hasattr(part, field)]
 
 
 def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
-    """A statement's own parts: not the statements nested in it, nor what has a scope of its own."""
+    """A node and the parts of it, without the statements nested in it and without what has a scope of its own."""
     yield node
     for child in ast.iter_child_nodes(node):
         if not isinstance(child, ast.stmt | ast.Lambda | ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp):
@@ -53,7 +56,7 @@ def own_nodes(node: ast.AST) -> Iterator[ast.AST]:
 
 
 def bound_names(node: ast.AST) -> set[str]:
-    """The names that this node by itself binds."""
+    """The names that this node itself binds, without those that its parts bind."""
     if isinstance(node, ast.Name):
         return {node.id} if isinstance(node.ctx, ast.Store) else set()
     if isinstance(node, ast.alias):

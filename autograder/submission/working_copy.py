@@ -1,7 +1,7 @@
-"""A submission becomes a working copy: deliverables by allow-list, onto a fresh tree; nothing else of it is ever read.
+"""A submission becomes a working copy: its deliverables are copied to a fresh tree, and nothing else of it is read.
 
-Nothing is executed or parsed here. A deliverable that is missing or no regular file is replaced by a module that says so
-when it is used, so that the other parts are still graded.
+Nothing is executed or parsed here. A module that says what is wrong takes the place of a deliverable that could not be
+read. It says so when it is used, so that the other parts are still graded.
 """
 
 import os
@@ -18,7 +18,13 @@ from autograder.text import sanitize
 
 @dataclass(frozen=True)
 class Tree:
-    """A working copy. path: import root; folder: the package in it, where the student's files lie; notes: for the report."""
+    """A working copy.
+
+    path: the folder that is put on the import path.
+    folder: the package in it, which holds the student's files.
+    notes: sentences for the report.
+    missing: names of deliverables that could not be read.
+    """
 
     path: Path
     folder: Path
@@ -26,9 +32,9 @@ class Tree:
     missing: tuple[str, ...] = ()
 
     def with_file(self, into: Path, name: str, text: str) -> "Tree":
-        """Another tree that differs in one file."""
+        """Another tree, in the folder `into`, that differs in one file. name: of a file in the package; text: what it holds."""
         folder = into / self.folder.name
-        shutil.copytree(self.path, into, dirs_exist_ok=True, symlinks=True, copy_function=os.link)  # no worker can write them
+        shutil.copytree(self.path, into, dirs_exist_ok=True, symlinks=True, copy_function=os.link)  # workers cannot write
         (folder / name).unlink(missing_ok=True)
         (folder / name).write_text(text, encoding="utf-8")
         for stale in (folder / "__pycache__").glob(f"{Path(name).stem}.*.pyc"):
@@ -37,7 +43,10 @@ class Tree:
 
 
 def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
-    """Copy the deliverables of a folder to `into`; what is missing is noted. BadInput if it is no folder."""
+    """Copy the deliverables of a folder to `into`, beside the `given` parts. What is missing is noted.
+
+    BadInput: `source` is no folder.
+    """
     if not source.is_dir():
         raise BadInput(f"{source} is not a folder; give the folder that holds {', '.join(assignment.deliverables[:3])} …")
     source = find_deliverables(source, assignment.deliverables)
@@ -60,12 +69,13 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     if extra:
         shown = ", ".join(sanitize(name[:60], kept="") for name in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")
-    for path in [into, *into.rglob("*")]:  # whatever the umask: a worker may have a user of its own
+    for path in [into, *into.rglob("*")]:  # whatever the umask is, because a worker may have a user of its own
         path.chmod(0o755 if path.is_dir() else 0o644)
     return Tree(into, folder, tuple(notes), tuple(missing))
 
 
 def _placeholder(sentence: str) -> str:
+    """A module that raises FileNotFoundError with this sentence when a name in it is looked up."""
     return (
         f'"""Stands in for a file that could not be copied."""\n\n\ndef __getattr__(name):\n'
         f"    if name.startswith('__'):\n        raise AttributeError(name)\n    raise FileNotFoundError({sentence!r})\n"
