@@ -62,5 +62,5 @@ def bound_names(node: ast.AST) -> set[str]:
     if isinstance(node, ast.alias):
         return {node.asname or node.name.partition(".")[0]}
     if isinstance(node, Definition | ast.ExceptHandler | ast.MatchAs | ast.MatchStar):
-        return {node.name} - {None}
-    return {node.rest} - {None} if isinstance(node, ast.MatchMapping) else set()
+        return {node.name} if node.name else set()
+    return {node.rest} if isinstance(node, ast.MatchMapping) and node.rest else set()

@@ -40,7 +40,7 @@ class SourceText:
         """The white space that a line starts with."""
         return self.lines[line - 1][: -len(self.lines[line - 1].lstrip(" \t\f"))]
 
-    def extent(self, node: ast.AST) -> tuple[int, int]:
+    def extent(self, node: ast.stmt | ast.expr) -> tuple[int, int]:
         """The offsets of start and end of a node, by the tree alone."""
         assert node.end_lineno is not None and node.end_col_offset is not None  # a parsed node has them
         return self.place(node.lineno, node.col_offset), self.place(node.end_lineno, node.end_col_offset)
