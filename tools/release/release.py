@@ -1,13 +1,14 @@
-"""What students clone: stubs, handouts, public checks with golden values, `given`, corpora, notebooks and the grader.
+"""Write what students clone: stubs, handouts, public checks with golden values, `given`, corpora, notebooks, the grader.
 
-Made by an allow-list and scanned before a byte is written. A new folder appears whole; a release that is there already is
-brought up to date in place. Left out: version control, which is the instructor's (`git init` there, commit, push).
+A release is made by an allow-list, and scanned before a byte is written. A new folder appears in one step. A release that
+is there already is brought up to date in place. Left out: version control, which is the instructor's (`git init` there,
+commit, push).
 """
 
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,18 +19,23 @@ from autograder.errors import BadInput
 from autograder.submission.reset import RELEASE
 from autograder.submission.update import MANIFEST, Changes, Manifest, update
 from tools.author.stubs import stubs
-from tools.grader_files import course, grader_files
-from tools.release.scan import RUN, WORDS, Scanner, scan_tree
+from tools.grader_files import course, files_below, grader_files
+from tools.release.scan import RUN, WORDS, Finding, Scanner, scan_tree
 
 _EXECUTABLE = {"autograder/setup.sh"}
 _CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy"}
-_NOT_FOR_STUDENTS = {"sources", "sources.py", "tests", "__pycache__"}  # of datasets/: grammars and oracles
+_NOT_FOR_STUDENTS = {"sources", "sources.py", "tests"}  # of datasets/, because they hold grammars and oracles
 _TABLES = ("project", "tool.setuptools.packages.find", "tool.pytest.ini_options", "tool.ruff", "tool.ruff.lint")
 
 
 @dataclass(frozen=True)
 class Released:
-    """What was written. changes: None for a new folder; shared: the longest runs in common with solutions."""
+    """What was written.
+
+    files, size: how many files the release has, and how many bytes they have together.
+    changes: what an update did. None for a new folder.
+    shared: the longest runs in common with solutions, as `Scanner.longest_shared` returns them.
+    """
 
     files: int
     size: int
@@ -37,14 +43,17 @@ class Released:
     shared: dict[str, tuple[int, str]]
 
     def headroom(self) -> Iterator[str]:
+        """Sentences that say how far the release is from being refused."""
         for (name, (length, place)), limit in zip(self.shared.items(), (RUN, WORDS), strict=True):
             yield f"longest run shared with a solution, {name}: {length} tokens, {limit} are refused; {place}"
 
 
 def release(to: Path, only: tuple[str, ...] = ()) -> Released:
-    """Write the release, or update the one that is there. only: assignments that are out ("a01"); all by default.
+    """Write the release to a folder, or update the one that is there.
 
-    BadInput if `to` is something else than a release, or lists what the scanner found; nothing has been written then.
+    only: the assignments that are published, as "a01". By default all of them.
+    BadInput: `to` is something else than a release, or the scanner has findings, which are listed. Nothing has been written
+    then, unless the findings are in files of an older release.
     """
     new = not to.exists() or (to.is_dir() and not any(to.iterdir()))
     if not new and not (to / MANIFEST).is_file():
@@ -55,17 +64,17 @@ def release(to: Path, only: tuple[str, ...] = ()) -> Released:
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
     scanner = Scanner(ROOT)
-    if found := scanner.scan(files, files.__contains__):
-        raise BadInput(_listed(f"the release would hold {len(found)} things that students must not get:", found))
+    if findings := scanner.scan(files, files.__contains__):
+        raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
     shared = scanner.longest_shared({name: data for name, data in files.items() if not name.startswith("datasets/")})
     changes = _write(to, files, new)
-    if found := scan_tree(scanner, to, files.__contains__):
-        raise BadInput(_listed(f"{to} is up to date, but holds {len(found)} things that must not be published:", found))
+    if findings := scan_tree(scanner, to, files.__contains__):
+        raise BadInput(_listed(f"{to} is up to date, but holds {len(findings)} things that must not be published:", findings))
     return Released(len(files), sum(map(len, files.values())), changes, shared)
 
 
 def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]:
-    """Every file of the release by its path, and the paths of those that students write in. BadInput if one is missing."""
+    """Every file of the release by its path, and the paths of those that students write in. BadInput: a file is missing."""
     files: dict[str, bytes] = {}
     yours: set[str] = set()
     for one in assignments:
@@ -88,7 +97,7 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
 
 
 def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
-    """(path, bytes, whether students write in it) of all that a student gets of one assignment."""
+    """(path, bytes, whether students write in it) of every file that students get of one assignment."""
     folder, package, fresh = one.folder, f"assignments/{one.package}", stubs(ROOT)
     for name in one.deliverables:
         path = folder / name
@@ -107,7 +116,7 @@ def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
     for path in checks:
         yield f"{package}/tests/{path.name}", _read(path), False
         if all(check.on_request for check in read_checks(path)):
-            continue  # what these expect is made when they are asked for
+            continue  # the values that these expect are made on request
         for suffix in (".json", ".safetensors"):
             golden = f"{path.stem}{suffix}"
             yield f"{package}/tests/golden/{golden}", _read(folder / "tests" / "golden" / golden), False
@@ -115,7 +124,7 @@ def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
 
 
 def notebook(source: str) -> bytes:
-    """A notebook of a percent script, without outputs, the same bytes each time."""
+    """A notebook made of a percent script. It has no outputs, and the same bytes each time."""
     import jupytext
 
     book = jupytext.reads(source, fmt="py:percent")
@@ -125,7 +134,7 @@ def notebook(source: str) -> bytes:
 
 
 def student_makefile(text: str) -> str:
-    """The Makefile with those targets alone that call the grader (or no Python, as `help` and `setup`)."""
+    """The Makefile without the targets that call anything but the grader. `help` and `setup` call no Python, and stay."""
     blocks = [block for block in text.split("\n\n") if not re.search(r"\$\(PY\) -m (?!autograder\b)", block)]
     kept = set(re.findall(r"^([a-z]+):", "\n\n".join(blocks), re.MULTILINE))
     blocks[0] = re.sub(
@@ -138,7 +147,7 @@ def student_makefile(text: str) -> str:
 
 
 def student_project(text: str) -> str:
-    """pyproject.toml without what only those need who run the course."""
+    """pyproject.toml without what only instructors need."""
     kept = [block for block in re.split(r"^(?=\[)", text, flags=re.MULTILINE) if block.strip()]
     kept = [block for block in kept if block[1 : block.index("]")] in _TABLES]
     out = re.sub(r"^testpaths = .*$", 'testpaths = ["assignments"]', "".join(kept), flags=re.MULTILINE)
@@ -167,11 +176,12 @@ def _also(folder: Path) -> Iterator[str]:
 
 
 def _corpora(folder: Path) -> Iterator[tuple[str, bytes]]:
-    paths = (p for p in sorted(folder.rglob("*")) if p.suffix in _CORPORA)
+    paths = (path for path in files_below(folder) if path.suffix in _CORPORA)
     return ((n, data) for n, data in _tree(folder, paths) if not _NOT_FOR_STUDENTS & set(n.split("/")))
 
 
-def _tree(folder: Path, paths: Iterator[Path] | list[Path]) -> Iterator[tuple[str, bytes]]:
+def _tree(folder: Path, paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """The files among these paths, each with its path in the folder."""
     return ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths if path.is_file())
 
 
@@ -185,7 +195,7 @@ def _read(path: Path) -> bytes:
 
 
 def _write(to: Path, files: dict[str, bytes], new: bool) -> Changes | None:
-    """A folder beside the target first, then the whole of it in one step, or an update from it."""
+    """Write the files to a folder beside the target. It then becomes the target in one step, or the target is updated."""
     to = to.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as scratch:
@@ -201,6 +211,6 @@ def _write(to: Path, files: dict[str, bytes], new: bool) -> Changes | None:
         return None
 
 
-def _listed(title: str, found: list) -> str:
-    more = [f"  … and {len(found) - 30} more"] if len(found) > 30 else []
-    return "\n".join([title, *(f"  {finding}" for finding in found[:30]), *more])
+def _listed(title: str, findings: list[Finding]) -> str:
+    more = [f"  … and {len(findings) - 30} more"] if len(findings) > 30 else []
+    return "\n".join([title, *(f"  {finding}" for finding in findings[:30]), *more])
