@@ -7,15 +7,17 @@ import pytest
 
 from autograder.check.check import Check
 from autograder.grading import is_unwritten, substitute
+from autograder.judge.reason import Reason
 from autograder.report.report import Row
+from autograder.report.status import Status
 from autograder.submission.working_copy import Tree
 
 PACKAGE = "a01_x"
 
 
-def failed(part: str, message: str, reason: str = "todo") -> Row:
+def failed(part: str, message: str, reason: Reason = Reason.TODO) -> Row:
     check = Check("m::test", Path("test_m.py"), "test", print, None, 1, part, (), "title", {})
-    return Row(check, "1.1", 1.0, "failed", reason=reason, message=message)
+    return Row(check, "1.1", 1.0, Status.FAILED, reason=reason, message=message)
 
 
 @pytest.mark.parametrize(
@@ -37,25 +39,24 @@ def test_a_part_is_unwritten_if_the_sentence_names_it(part, message, expected):
 
 
 def test_a_part_that_failed_otherwise_is_written():
-    assert not is_unwritten(failed("m.mask", "a01_x/m.py: mask() is yours to write", reason="value"), PACKAGE)
+    assert not is_unwritten(failed("m.mask", "a01_x/m.py: mask() is yours to write", reason=Reason.VALUE), PACKAGE)
 
 
 @pytest.fixture
-def run(tmp_path):
-    """A runner as far as substitution asks for one; `given` has one part, `causal_mask_bias`."""
+def run():
+    """A runner as far as substitution asks for one."""
+    return SimpleNamespace(assignment=SimpleNamespace(package=PACKAGE))
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """A working copy of two parts. `given` has one of them, `causal_mask_bias`."""
     given = tmp_path / "tree" / "given" / PACKAGE
     given.mkdir(parents=True)
     (given / "m.py").write_text('"""What a mask is."""\n\n\ndef causal_mask_bias(n):\n    return n\n')
-    return SimpleNamespace(
-        assignment=SimpleNamespace(package=PACKAGE), given=Tree(tmp_path / "tree", tmp_path / "tree" / PACKAGE)
-    )
-
-
-@pytest.fixture
-def tree(tmp_path, run):
     (tmp_path / "tree" / PACKAGE).mkdir()
     (tmp_path / "tree" / PACKAGE / "m.py").write_text("def mask(n): return 0\ndef causal_mask_bias(n): return 0\n")
-    return run.given
+    return Tree(tmp_path / "tree", tmp_path / "tree" / PACKAGE)
 
 
 def test_a_part_is_not_found_in_given_because_of_a_longer_name(tree, run, tmp_path):

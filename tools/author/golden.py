@@ -15,13 +15,14 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.errors import GraderFault
+from autograder.judge.judge import Drive
 from autograder.observation.fingerprint import fingerprint
 from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
 from autograder.observation.leaf import Array, Leaf, Observation, is_float, numbers
 from autograder.observation.tolerance import gap, tolerance
 from autograder.report.hints import hints_path, raised
-from autograder.sandbox.outcome import Outcome
+from autograder.sandbox.outcome import Ending, Outcome
 from tools.author.reference_runs import ReferenceRuns, reference_runs
 from tools.author.tasks import task_of
 
@@ -47,7 +48,7 @@ def record(runs: ReferenceRuns, checks: list[Check], fingerprints: bool = True) 
 
 
 def _record_one(runs: ReferenceRuns, check: Check, others: list, mistakes: list) -> Golden:
-    if check.judge.mode == "train":
+    if check.judge.drive == Drive.TRAIN:
         return task_of(check.judge, check.seed).as_golden()
     plain = _seen(runs.run.observe(check, runs.reference), check, "the reference in float32")
     if hasattr(check.judge, "record"):  # answers by hand: only their hashes may ship
@@ -70,9 +71,9 @@ def _record_one(runs: ReferenceRuns, check: Check, others: list, mistakes: list)
         if case.module != check.module:
             continue  # where another module suffers, the given part takes the wrong one's place
         outcome = runs.run.observe(check, tree)
-        if outcome.kind == "raised":
+        if outcome.kind == Ending.RAISED:
             golden.fingerprints.append(Fingerprint(case.name, {"raised": raised(outcome)}, float("inf")))
-        elif outcome.kind == "observed" and (check.judge.compare(outcome.observation, golden) or outcome.inputs != golden.inputs):
+        elif outcome.kind == Ending.OBSERVED and check.judge.compare(outcome.evidence(), golden):
             golden.fingerprints.append(
                 Fingerprint(
                     case.name, fingerprint(outcome.observation, golden), distance_from_golden(outcome.observation, golden)
@@ -126,7 +127,7 @@ def _literal(leaf: Leaf):
 
 
 def _seen(outcome: Outcome, check: Check, who: str) -> Outcome:
-    if outcome.kind != "observed":
+    if outcome.kind != Ending.OBSERVED:
         raise GraderFault(f"{check.id}: {who} gave no observation: {outcome.kind} {outcome.error}")
     odd = [p for p, leaf in outcome.observation.items() if type(leaf).__name__ == "Alien"]
     if odd:

@@ -55,4 +55,5 @@ def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceR
     """Server, scratch folders and a working copy of the reference."""
     with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
         tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
-        yield ReferenceRuns(assignment, Runner(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)
+        runner = Runner(server, assignment, scratch / "cwd", tree.baseline(scratch / "baseline"), jail, seed=seed)
+        yield ReferenceRuns(assignment, runner, tree, scratch)

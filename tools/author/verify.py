@@ -16,6 +16,7 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.grading import Grader, grade
+from autograder.judge.judge import Drive
 from autograder.observation.leaf import is_float
 from autograder.report.report import Report
 from autograder.submission.working_copy import Tree, working_copy
@@ -90,8 +91,8 @@ def _expect(report: Report, points: float, who: str, say) -> None:
 def _misconception(case, runs: ReferenceRuns, checks: list[Check], say) -> dict:
     """Training checks take seconds each, so they run only on what passes every other check of its module."""
     own_of = lambda report: [row for row in _lost(report) if row.check.module == case.module]
-    report = _grade(runs, runs.tree_of(case), [c for c in checks if c.judge.mode != "train"])
-    if not own_of(report) and any(c.judge.mode == "train" for c in checks):
+    report = _grade(runs, runs.tree_of(case), [c for c in checks if c.judge.drive != Drive.TRAIN])
+    if not own_of(report) and any(c.judge.drive == Drive.TRAIN for c in checks):
         report = _grade(runs, runs.tree_of(case), checks)
     lost, own = _lost(report), own_of(report)
     named = [row for row in own if row.misconception == case.name]
@@ -157,7 +158,7 @@ def _noise(runs: ReferenceRuns, checks: list[Check], say) -> list[dict]:
 def _idle(checks: list[Check], runs: ReferenceRuns) -> list[str]:
     """Checks that no misconception fails; mutants may still fail them."""
     grader = Grader(runs.run)
-    return [c.id for c in checks if c.judge.mode == "observe" and not grader.golden(c).fingerprints]
+    return [c.id for c in checks if c.judge.drive == Drive.OBSERVE and not grader.golden(c).fingerprints]
 
 
 def _mutants(runs: ReferenceRuns, checks: list[Check], say) -> dict:
@@ -172,8 +173,8 @@ def _mutants(runs: ReferenceRuns, checks: list[Check], say) -> dict:
             pool += [(name, m) for m in mutants(source, None, seed=0, limit=10**6, per_site=PER_SITE)]
     sample = random.Random(0).sample(pool, min(MUTANTS, len(pool)))
     grader = Grader(replace(runs.run))
-    quick = [c for c in checks if c.judge.mode == "observe" and not c.device]
-    slow = [c for c in checks if c.judge.mode != "observe" and not c.device]
+    quick = [c for c in checks if c.judge.drive == Drive.OBSERVE and not c.device]
+    slow = [c for c in checks if c.judge.drive != Drive.OBSERVE and not c.device]
 
     def survives(number: int, name: str, mutant) -> str | None:
         tree = runs.tree_with(f"mutant_{number}", name, mutant.source)
@@ -220,8 +221,8 @@ def _seeds(runs: ReferenceRuns, checks: list[Check], seeds: int, say) -> dict:
 
     The first TRAINED of them train as well, on the text that is there, from another start and with other batches.
     """
-    plain = [c for c in checks if c.judge.mode == "observe" and not c.device]
-    training = [c for c in checks if c.judge.mode == "train"]
+    plain = [c for c in checks if c.judge.drive == Drive.OBSERVE and not c.device]
+    training = [c for c in checks if c.judge.drive == Drive.TRAIN]
     trees = [("reference", runs.reference)] + [(c.name, runs.tree_of(c)) for c in runs.cases("alternates")]
     kept, flaky = Grader(runs.run), []
     for seed in range(1, seeds + 1):

@@ -24,9 +24,11 @@ from autograder.check.check import Check
 from autograder.errors import BadInput, CourseError
 from autograder.files import write_atomically
 from autograder.gradescope.policy import Settings
+from autograder.judge.judge import Drive
 from autograder.report.as_json import as_json
 from autograder.report.html import render_page
 from autograder.report.report import Report, empty_rows, environment
+from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
 from autograder.submission.archive import MAX_ARCHIVE
@@ -117,7 +119,7 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     Two workers, so that one runs while the other's result is judged. others: how many are graded beside it; the time for which it may wait until they have timed something is not its own.
     """
     started = time.monotonic()
-    timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge and c.judge.mode != "observe")
+    timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge and c.judge.drive != Drive.OBSERVE)
     seconds = Settings.of(assignment).deadline + 2 * others * timed  # twice: once more with given parts
     refused = ""
     try:
@@ -138,7 +140,7 @@ def faulty(assignment: Assignment, checks: list[Check], error: BaseException, gr
     why = f"fault of the grader, {type(error).__name__}: {error}"
     report = _nothing(assignment, checks, why)
     for row in report.rows:
-        row.status, row.points, row.message = "grader_fault", row.max_points if granted else 0.0, sanitize(why)
+        row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points if granted else 0.0, sanitize(why)
     return report, why
 
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.errors import BadInput
-from autograder.gradescope.results import not_reached
+from autograder.report.view import not_reached
 from autograder.submission.archive import extract, is_archive
 from tools.grader_files import course
 
@@ -92,7 +92,7 @@ def summary(run: DryRun) -> str:
         f"score {run.results.get('score')} of {extra.get('max_score')}; {len(tests)} checks: {', '.join(f'{n} {s}' for s, n in counts.items())}",
         f"{run.seconds:.1f} s; isolation level {extra.get('isolation_level')}",
     ]
-    if missed := sum(not_reached(t["extra_data"]) for t in tests):
+    if missed := sum(not_reached(t["extra_data"]["status"], t["extra_data"]["reason"]) for t in tests):
         lines.append(f"{missed} checks were not reached")
     return "\n".join(
         lines + [f"PROBLEM: {p}" for p in run.problems] + ([] if run.problems else ["results.json keeps the contract"])
