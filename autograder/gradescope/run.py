@@ -14,8 +14,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from autograder import assignment as assignments
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.errors import BadInput
 from autograder.gradescope import metadata
@@ -65,7 +64,7 @@ class PartialReport:
 def main(name: str, root: Path) -> int:
     """Grade root/submission as assignment `name`; results go to root/results/results.json. 0 if they are final."""
     signal.signal(signal.SIGALRM, _ring)
-    assignment = assignments.load(name)
+    assignment = Course.here().load(name)
     settings = Settings.of(assignment)
     signal.setitimer(signal.ITIMER_REAL, settings.deadline)
     told = metadata.read(root / "submission_metadata.json")

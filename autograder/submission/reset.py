@@ -9,14 +9,14 @@ import itertools
 import os
 from pathlib import Path
 
-from autograder.assignment import ROOT, Assignment
+from autograder.assignment import Assignment
 from autograder.errors import BadInput
 from autograder.files import write_atomically
 
 RELEASE = ".release"
 
 
-def reset(assignment: Assignment, file: str, root: Path = ROOT) -> Path | None:
+def reset(assignment: Assignment, file: str) -> Path | None:
     """Put the stub in the place of a deliverable.
 
     file: the name of the deliverable, or a path that ends in it.
@@ -27,13 +27,13 @@ def reset(assignment: Assignment, file: str, root: Path = ROOT) -> Path | None:
     name = Path(file).name
     if name not in assignment.deliverables or Path(file).parent.name not in ("", assignment.package):
         raise BadInput(f"{file!r} is no file of {assignment.id} that you write; those are {', '.join(assignment.deliverables)}")
-    stub = root / RELEASE / "stubs" / assignment.package / name
+    stub = assignment.course.root / RELEASE / "stubs" / assignment.package / name
     if not stub.is_file():
         raise BadInput(
             f"the stub of {name} is not here ({RELEASE}/stubs/{assignment.package}/{name}): this is no student release, or a "
             f"part of it was deleted. Take the file from your course's release; staff: make stubs"
         )
-    path = root / "assignments" / assignment.package / name
+    path = assignment.folder / name
     if path.is_dir() and not path.is_symlink():
         raise BadInput(f"{path} is a folder; move it away, then reset again")
     if path.is_file() and not path.is_symlink() and filecmp.cmp(path, stub, shallow=False):

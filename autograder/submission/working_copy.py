@@ -9,7 +9,7 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import ASSIGNMENTS, Assignment
+from autograder.assignment import Assignment
 from autograder.errors import BadInput
 from autograder.submission.deliverables import find_deliverables, read_regular_files
 from autograder.submission.ignored import is_unexpected
@@ -60,7 +60,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     folder = into / assignment.package
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
-    shutil.copytree(ASSIGNMENTS / "given", into / "given", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(assignment.course.given, into / "given", ignore=shutil.ignore_patterns("__pycache__"))
     notes, missing = [], []
     for name, data in read_regular_files(source, assignment.deliverables):
         if isinstance(data, bytes):

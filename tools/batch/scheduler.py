@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autograder.assignment import Assignment, load
+from autograder.assignment import Assignment, Course
 from autograder.errors import BadInput, GraderFault
 from autograder.submission.archive import MAX_ARCHIVE
 from autograder.submission.deliverables import MAX_FILE_BYTES, TooLarge, find_deliverables, read_regular_files
@@ -145,7 +145,7 @@ def _warm_server(name: str) -> tuple:
 
     with _lock:
         if name not in _warm:
-            assignment = load(name)
+            assignment = Course.here().load(name)
             checks = checks_of(assignment)
             server = Server(assignment.preload, warm_for_batch=True)
             _warm[name] = assignment, checks, grader_digest(assignment, checks), server

@@ -12,8 +12,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import ASSIGNMENTS, ROOT, Assignment, load
-from autograder.assignment import known as known_assignments
+from autograder.assignment import Assignment, Course
 from autograder.check.collecting import read_checks
 from autograder.errors import BadInput
 from autograder.submission.reset import RELEASE
@@ -48,8 +47,8 @@ class Released:
             yield f"longest run shared with a solution, {name}: {length} tokens, {limit} are refused; {place}"
 
 
-def release(to: Path, only: tuple[str, ...] = ()) -> Released:
-    """Write the release to a folder, or update the one that is there.
+def release(published: Course, to: Path, only: tuple[str, ...] = ()) -> Released:
+    """Write the release of a course to a folder, or update the one that is there.
 
     only: the assignments that are published, as "a01". By default all of them.
     BadInput: `to` is something else than a release, or the scanner has findings, which are listed. Nothing has been written
@@ -58,12 +57,13 @@ def release(to: Path, only: tuple[str, ...] = ()) -> Released:
     new = not to.exists() or (to.is_dir() and not any(to.iterdir()))
     if not new and not (to / MANIFEST).is_file():
         raise BadInput(f"{to} is there already and is no release (it has no {MANIFEST}); give a folder that does not exist yet")
-    assignments = sorted({one.id: one for one in map(load, only or known_assignments())}.values(), key=lambda one: one.id)
+    loaded = map(published.load, only or published.known())
+    assignments = sorted({one.id: one for one in loaded}.values(), key=lambda one: one.id)
     if not assignments:
-        raise BadInput(f"there is nothing to release: {ASSIGNMENTS} has no assignment with an assignment.toml")
+        raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
-    scanner = Scanner(ROOT)
+    scanner = Scanner(published.root)
     if findings := scanner.scan(files, files.__contains__):
         raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
     shared = scanner.longest_shared({name: data for name, data in files.items() if not name.startswith("datasets/")})
@@ -74,7 +74,12 @@ def release(to: Path, only: tuple[str, ...] = ()) -> Released:
 
 
 def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]:
-    """Every file of the release by its path, and the paths of those that students write in. BadInput: a file is missing."""
+    """Every file of the release by its path, and the paths of those that students write in.
+
+    assignments: at least one, all of the same course.
+    BadInput: a file is missing.
+    """
+    published = assignments[0].course
     files: dict[str, bytes] = {}
     yours: set[str] = set()
     for one in assignments:
@@ -82,9 +87,9 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
             files[name] = data
             if is_yours:
                 yours.add(name)
-    files |= {f"assignments/{name}": data for name, data in _tree(ASSIGNMENTS, sorted(ASSIGNMENTS.glob("given/**/*.py")))}
+    files |= {f"assignments/{name}": data for name, data in _tree(published.assignments, sorted(published.given.rglob("*.py")))}
     files |= {f"autograder/{name}": data for name, data in _tree(course() / "autograder", grader_files())}
-    files |= {f"datasets/{name}": data for name, data in _corpora(ROOT / "datasets")}
+    files |= {f"datasets/{name}": data for name, data in _corpora(published.root / "datasets")}
     files["Makefile"] = student_makefile((course() / "Makefile").read_text(encoding="utf-8")).encode()
     files["pyproject.toml"] = student_project((course() / "pyproject.toml").read_text(encoding="utf-8")).encode()
     files["README.md"] = _readme(assignments).encode()
@@ -98,29 +103,29 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
 
 def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
     """(path, bytes, whether students write in it) of every file that students get of one assignment."""
-    folder, package, fresh = one.folder, f"assignments/{one.package}", stubs(ROOT)
+    folder, package, fresh = one.folder, f"assignments/{one.package}", stubs(one.course.root)
     for name in one.deliverables:
         path = folder / name
-        data = fresh[path].encode() if path in fresh else _read(path)
+        data = fresh[path].encode() if path in fresh else _read(path, one)
         yield f"{package}/{name}", data, True
         yield f"{RELEASE}/stubs/{one.package}/{name}", data, False
-    yield f"{package}/assignment.toml", _read(folder / "assignment.toml"), False
+    yield f"{package}/assignment.toml", _read(folder / "assignment.toml", one), False
     for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(folder)):
         if (folder / name).is_file():
-            yield f"{package}/{name}", _read(folder / name), name in ("demo.py", "explore.py")
+            yield f"{package}/{name}", _read(folder / name, one), name in ("demo.py", "explore.py")
     if (folder / "explore.py").is_file():
         yield f"{package}/explore.ipynb", notebook((folder / "explore.py").read_text(encoding="utf-8")), True
     checks = sorted((folder / "tests").glob("test_*.py"))
     if not checks:
         raise BadInput(f"{one.package} has no checks in tests/; leave it out: release --only …")
     for path in checks:
-        yield f"{package}/tests/{path.name}", _read(path), False
+        yield f"{package}/tests/{path.name}", _read(path, one), False
         if all(check.on_request for check in read_checks(path)):
             continue  # the values that these expect are made on request
         for suffix in (".json", ".safetensors"):
             golden = f"{path.stem}{suffix}"
-            yield f"{package}/tests/golden/{golden}", _read(folder / "tests" / "golden" / golden), False
-    yield f"{package}/tests/golden/hints.json", _read(folder / "tests" / "golden" / "hints.json"), False
+            yield f"{package}/tests/golden/{golden}", _read(folder / "tests" / "golden" / golden, one), False
+    yield f"{package}/tests/golden/hints.json", _read(folder / "tests" / "golden" / "hints.json", one), False
 
 
 def notebook(source: str) -> bytes:
@@ -185,11 +190,11 @@ def _tree(folder: Path, paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
     return ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths if path.is_file())
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, one: Assignment) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        name = path.relative_to(ROOT)
+        name = path.relative_to(one.course.root)
         hint = "make golden" if "golden" in path.parts else "write it, or take it out of assignment.toml"
         raise BadInput(f"{name} is missing: {hint}; or leave the assignment out: release --only …") from None
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autograder.assignment import load
+from autograder.assignment import Course
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
@@ -25,7 +25,7 @@ from autograder.submission.opening import open_submission
 
 
 def main() -> None:
-    assignment = load("a90")
+    assignment = Course.here().load("a90")
     checks, asked = checks_of(assignment), json.load(sys.stdin)
     with Server(assignment.preload, warm_for_batch=True) as server:
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import Assignment, load
+from autograder.assignment import Assignment, Course
 from autograder.errors import BadInput
 from autograder.gradescope import run as gradescope_run
 from autograder.submission.deliverables import MAX_FILE_BYTES
@@ -41,7 +41,7 @@ DAMAGED = "s.zip cannot be unpacked: File is not a zip file"
 
 @pytest.fixture(scope="module")
 def assignment() -> Assignment:
-    return replace(load("a01"), id="a03", package="a03_toy", deliverables=("rope.py", "by_hand.toml"))
+    return replace(Course.here().load("a01"), id="a03", package="a03_toy", deliverables=("rope.py", "by_hand.toml"))
 
 
 def write(folder: Path, files: dict[str, bytes]) -> None:
