@@ -17,6 +17,20 @@ Name = Annotated[str, typer.Argument(help="a01, or nothing for all", show_defaul
 
 
 @app.command()
+def new(
+    assignment: Annotated[str, typer.Argument(help="a11", show_default=False)],
+    title: Annotated[str, typer.Argument(help='"A mixture of experts"', show_default=False)],
+    module: Annotated[str, typer.Option(help="The module of its functions.")] = "",
+) -> None:
+    """Make a whole small assignment that works, to start from."""
+    from autograder.assignment import ROOT
+    from tools.author.new import new as make
+
+    made = make(ROOT, assignment, title, module)
+    typer.echo("\n".join([*(f"wrote {path}" for path in made.files), "", "Next:", *made.next_steps()]))
+
+
+@app.command()
 def stubs() -> None:
     """Write the students' stubs from the reference."""
     from autograder.assignment import Course

@@ -55,14 +55,15 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
             score = _grade(runs, runs.tree_of(case), checks)
             result["alternates"][f"{case.target}: {case.name}"] = score.score
             _expect(score, 100, f"alternate {case.name}", say)
-        if len(result["alternates"]) < 3:
-            say(f"{len(result['alternates'])} alternates, at least 3 are asked for")
+        asked = minimum_cases(assignment)
+        if len(result["alternates"]) < asked["alternates"]:
+            say(f"{len(result['alternates'])} alternates, at least {asked['alternates']} are asked for")
         result["misconceptions"] = [
             _misconception(case, runs, [c for c in checks if c.module == case.module] if quick else checks, say)
             for case in runs.cases("misconceptions")
         ]
-        if len(result["misconceptions"]) < 12:
-            say(f"{len(result['misconceptions'])} misconceptions, at least 12 are asked for")
+        if len(result["misconceptions"]) < asked["misconceptions"]:
+            say(f"{len(result['misconceptions'])} misconceptions, at least {asked['misconceptions']} are asked for")
         if not quick:
             result["mutants"] = _mutants(runs, checks, say)
         if seeds:
@@ -70,6 +71,15 @@ def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, qu
         if extra:
             result["extra"] = _extra(runs, checks, extra, say)
     return result
+
+
+def minimum_cases(assignment: Assignment) -> dict[str, int]:
+    """How many cases of each kind are asked for: 3 misconceptions and an alternate for each part in a module.
+
+    More than 12 misconceptions and 3 alternates are asked of no assignment. Sums on paper are no part in a module.
+    """
+    parts = max(1, sum("." in part.name for part in assignment.parts))
+    return {"misconceptions": min(12, 3 * parts), "alternates": min(3, parts)}
 
 
 def _grade(runs: ReferenceRuns, tree: Tree, checks: list[Check]) -> Report:
