@@ -23,10 +23,10 @@ def new(
     module: Annotated[str, typer.Option(help="The module of its functions.")] = "",
 ) -> None:
     """Make a whole small assignment that works, to start from."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from tools.author.new import new as make
 
-    made = make(ROOT, assignment, title, module)
+    made = make(Course.here().root, assignment, title, module)
     typer.echo("\n".join([*(f"wrote {path}" for path in made.files), "", "Next:", *made.next_steps()]))
 
 
