@@ -13,7 +13,7 @@ import tomllib
 from dataclasses import dataclass
 from functools import cache
 
-from autograder.assignment import REFERENCE, ROOT, Assignment
+from autograder.assignment import Assignment, Course
 from tools.author.cases import Case
 from tools.author.reference_runs import cases_of
 
@@ -31,7 +31,7 @@ class Facts:
     @classmethod
     def of(cls, assignment: Assignment) -> "Facts":
         """What is known about an assignment. TypeError for a key that is none."""
-        path = REFERENCE / assignment.package / "tests.toml"
+        path = assignment.reference / "tests.toml"
         table = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
         return cls(**{"missing": assignment.deliverables[0], **values})
@@ -40,7 +40,7 @@ class Facts:
 @cache
 def seed() -> str:
     """The commit, so that every commit has a sample of its own; without git it is always the same."""
-    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=False)
+    result = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Course.here().root, capture_output=True, text=True, check=False)
     return result.stdout.strip() or "no commit"
 
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE, Assignment, known, load
+from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.grading import grade
@@ -30,6 +30,7 @@ from tools.author.reference_runs import ReferenceRuns, reference_runs
 from tools.author.verify import verify
 from tools.tests.assignment_facts import Facts, sample, seed
 
+HERE = Course.here()
 ALTERNATES, MISCONCEPTIONS = 2, 5  # of an assignment, in each run
 
 
@@ -64,11 +65,11 @@ class Warm:
 
 
 @pytest.fixture(
-    scope="module", params=[pytest.param(name, id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in known()]
+    scope="module", params=[pytest.param(name, id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in HERE.known()]
 )
 def warm(request) -> Iterator[Warm]:
     """Each assignment in turn; the quick tests have one of them."""
-    assignment = load(request.param)
+    assignment = HERE.load(request.param)
     with reference_runs(assignment) as runs:
         yield Warm(assignment, runs, collect(assignment, hidden=True), Facts.of(assignment))
 
@@ -150,15 +151,15 @@ def test_mistakes_are_named(warm):
 @pytest.mark.long
 @pytest.mark.timeout(7200)
 def test_verify_finds_no_problem(warm):
-    """Every alternate, and every misconception on the checks of its module."""
-    assert verify(warm.assignment, quick=True)["problems"] == []
+    """Every alternate, every misconception, and mutants."""
+    assert verify(warm.assignment)["problems"] == []
 
 
 def test_a_missing_file_costs_its_own_points(warm, tmp_path):
     """Whatever imports from it is judged with the given one."""
     for name in warm.assignment.deliverables:
         if name != warm.facts.missing:
-            shutil.copy(REFERENCE / warm.assignment.package / name, tmp_path)
+            shutil.copy(warm.assignment.reference / name, tmp_path)
     report = warm.grade(tmp_path, warm.plain)
     module = warm.facts.missing.removesuffix(".py")
     assert report.exit_status == 1 and f"{module}.py: the file is missing" in terminal(report)
@@ -184,8 +185,8 @@ def test_golden_values_stay_small(warm):
 def _assembled(assignment: Assignment, tmp_path: Path) -> Path:
     """A tree in which the demo and the notebook find the reference as their package."""
     root = tmp_path / "assignments"
-    shutil.copytree(ASSIGNMENTS, root, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in (REFERENCE / assignment.package).glob("*.py"):
+    shutil.copytree(HERE.assignments, root, ignore=shutil.ignore_patterns("__pycache__"))
+    for path in assignment.reference.glob("*.py"):
         shutil.copy(path, root / assignment.package / path.name)
     return root
 
@@ -203,7 +204,7 @@ def _demo(assignment: Assignment, root: Path, arguments: tuple[str, ...], second
 
 @pytest.mark.slow
 def test_the_demo_of_the_stubs_names_what_is_missing(warm):
-    result = _demo(warm.assignment, ASSIGNMENTS, warm.facts.demo_of_stubs, seconds=600)
+    result = _demo(warm.assignment, HERE.assignments, warm.facts.demo_of_stubs, seconds=600)
     said = result.stdout + result.stderr
     assert result.returncode == 1 and "yours to write" in said and "Traceback" not in result.stderr, said
 

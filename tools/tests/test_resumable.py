@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ROOT
+from autograder.assignment import Course
 from tools.tests.resumable import fingerprint
 
 TESTS = """
@@ -40,7 +40,12 @@ def project(tmp_path) -> Path:
 
 
 def start(project: Path, *options: str) -> subprocess.Popen:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_ADDOPTS": "", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    environment = {
+        **os.environ,
+        "PYTHONPATH": str(Course.here().root),
+        "PYTEST_ADDOPTS": "",
+        "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
+    }
     plugin = ["-p", "tools.tests.resumable", "-c", os.devnull, f"--rootdir={project}", "-o", f"cache_dir={project}/.pytest_cache"]
     command = [sys.executable, "-m", "pytest", *plugin, "test_it.py", *options]
     return subprocess.Popen(command, cwd=project, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.assignment import REFERENCE, ROOT, load
+from autograder.assignment import Course
 from autograder.gradescope import run as gradescope_run
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import manifest_hash
@@ -29,6 +29,7 @@ from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
 from tools.gradescope.dry_run import _read as read_results
 from tools.gradescope.package import build
 
+HERE = Course.here()
 TABLE = """
 [gradescope]
 timeout_minutes = 10
@@ -327,7 +328,7 @@ def test_the_clock_is_set_to_the_deadline_before_anything_else(monkeypatch, tmp_
         assert signal.getsignal(signal.SIGALRM) is gradescope_run._ring
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert armed.value.args == (signal.ITIMER_REAL, Settings.of(load("a01")).deadline)
+    assert armed.value.args == (signal.ITIMER_REAL, Settings.of(HERE.load("a01")).deadline)
 
 
 @pytest.mark.slow
@@ -443,14 +444,14 @@ def test_solved_stubs_are_not_packed_and_the_bytes_are_the_same(packed, tmp_path
 @pytest.fixture(scope="session")
 def zip_of_a01(tmp_path_factory) -> Path:
     target = tmp_path_factory.mktemp("a01") / "grader.zip"
-    target.write_bytes(build(load("a01")))
+    target.write_bytes(build(HERE.load("a01")))
     return target
 
 
 @pytest.mark.slow
 def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(zip_of_a01):
     archive = zip_of_a01
-    assert archive.read_bytes() == build(load("a01"))
+    assert archive.read_bytes() == build(HERE.load("a01"))
     assert archive.stat().st_size <= 5_000_000
     with zipfile.ZipFile(archive) as zipped_files:
         files = {info.filename: zipped_files.read(info) for info in zipped_files.infolist()}
@@ -461,15 +462,15 @@ def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(zip_of_a01):
         Path(name).parts[1] for name in files if name.startswith("autograder/")
     ]
     assert {n for n in files if n.startswith("reference/")} == {
-        f"reference/a01_transformer/hidden/{p.relative_to(REFERENCE / 'a01_transformer/hidden')}"
-        for p in (REFERENCE / "a01_transformer/hidden").rglob("*")
+        f"reference/a01_transformer/hidden/{p.relative_to(HERE.reference / 'a01_transformer/hidden')}"
+        for p in (HERE.reference / "a01_transformer/hidden").rglob("*")
         if p.is_file() and "__pycache__" not in p.parts
     }
     squeeze = lambda text: {re.sub(r"\s+", "", line) for line in text.splitlines() if not line.strip().startswith("#")}
     held = squeeze(b"\n".join(data for name, data in files.items() if name.endswith(".py")).decode())
-    open_to_all = set().union(*(squeeze(p.read_text()) for p in (ROOT / "assignments/given").rglob("*.py")))
+    open_to_all = set().union(*(squeeze(p.read_text()) for p in (HERE.root / "assignments/given").rglob("*.py")))
     solved = 0
-    for path in (REFERENCE / "a01_transformer").glob("*.py"):
+    for path in (HERE.reference / "a01_transformer").glob("*.py"):
         text = path.read_text()
         outside = squeeze(re.sub(SOLUTION, "", text))
         telling = (
@@ -504,11 +505,11 @@ def test_the_scripts_are_sound(zip_of_a01):
     ],
 )
 def test_dry_run_of_a01(zip_of_a01, tmp_path, say, name, stubs, gone, score):
-    folder, empty = tmp_path / "s", ROOT / "assignments/a01_transformer"
+    folder, empty = tmp_path / "s", HERE.root / "assignments/a01_transformer"
     folder.mkdir()
     for file in ("positions.py", "attention.py", "layers.py", "block.py", "model.py", "inspect.py", "by_hand.toml"):
         if file not in gone:
-            shutil.copy((empty if stubs is None or file in stubs else REFERENCE / "a01_transformer") / file, folder / file)
+            shutil.copy((empty if stubs is None or file in stubs else HERE.reference / "a01_transformer") / file, folder / file)
     run = dry_run(zip_of_a01, folder, tmp_path / "results")
     say(name, run)
     with zipfile.ZipFile(zip_of_a01) as archive:
