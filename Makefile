@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: batch reset update release submission gradescope help setup grade watch test long new stubs golden verify bench lint
+.PHONY: batch reset update release submission gradescope help setup grade watch test long new snapshots stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -33,6 +33,9 @@ long: .venv/.done ## what takes long; goes on where it was killed, AGAIN=1 start
 
 new: .venv/.done ## a small assignment to start from: A=a11 TITLE='A mixture of experts' [MODULE=name]
 	@$(PY) -m tools new '$(A)' "$$TITLE" $(if $(MODULE),--module '$(MODULE)')
+
+snapshots: .venv/.done ## renew the reports that the tests compare with: [A=a01]
+	@$(PY) -m pytest tools/tests/test_assignments.py -k "reports_are_as_they_were $(if $(A),and $(A))" --snapshot-update $(ARGS)
 
 stubs: .venv/.done ## regenerate the stubs from reference/
 	@$(PY) -m tools stubs

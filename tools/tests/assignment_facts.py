@@ -1,4 +1,4 @@
-"""What the tests of an assignment need to know: the optional file `tests.toml` of its reference, and the sample of today.
+"""What the tests of an assignment need to know: the optional file `tests/facts.toml` of its reference, and a sample of cases.
 
 missing = "norm.py"            # a file that is left out; its points are lost, and no others
 demo = ["race"]                # arguments of the demo
@@ -20,7 +20,7 @@ from tools.author.reference_runs import cases_of
 
 @dataclass(frozen=True)
 class Facts:
-    """The values of `tests.toml`, and its defaults. Without `missing`, it is the first module of the assignment."""
+    """The values of `facts.toml`, and its defaults. Without `missing`, it is the first module of the assignment."""
 
     missing: str = ""
     demo: tuple[str, ...] = ()
@@ -31,7 +31,7 @@ class Facts:
     @classmethod
     def of(cls, assignment: Assignment) -> "Facts":
         """What is known about an assignment. TypeError for a key that is none."""
-        path = assignment.reference / "tests.toml"
+        path = assignment.reference / "tests" / "facts.toml"
         table = tomllib.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         values = {key: tuple(value) if isinstance(value, list) else value for key, value in table.items()}
         return cls(**{"missing": assignment.deliverables[0], **values})

@@ -1,10 +1,9 @@
 """Every assignment end to end: the reference gets 100, the stubs 0, mistakes are named, and notebook and demo run.
 
 Each assignment has one warm server for all of its grades. A new assignment needs no line here: what differs stands in its
-`tests.toml` (see `assignment_facts.py`). Checks that train are a matter of `make long`, but for one.
+`tests/facts.toml` (see `assignment_facts.py`). Checks that train are a matter of `make long`, but for one.
 """
 
-import io
 import random
 import shutil
 import subprocess
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
@@ -24,11 +22,12 @@ from autograder.grading import grade
 from autograder.judge.judge import Drive
 from autograder.report.report import Report
 from autograder.report.status import Status
-from autograder.report.terminal import print_report
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.reference_runs import ReferenceRuns, reference_runs
+from tools.author.replace_definition import replace_definition
 from tools.author.verify import verify
 from tools.tests.assignment_facts import Facts, sample, seed
+from tools.tests.snapshots import terminal, unmeasured, views
 
 HERE = Course.here()
 ALTERNATES, MISCONCEPTIONS = 2, 5  # of an assignment, in each run
@@ -84,11 +83,17 @@ def stubs(warm) -> Report:
     return warm.grade(warm.assignment.folder, warm.quick)
 
 
-def terminal(report: Report, width: int = 80) -> str:
-    """What `make grade` prints."""
-    text = io.StringIO()
-    print_report(report, Console(file=text, width=width, no_color=True))
-    return text.getvalue()
+@pytest.fixture(scope="module")
+def mixed(warm, tmp_path_factory) -> Report:
+    """The reference with the first misconception of all, and with the last module still to be written."""
+    assignment, folder = warm.assignment, tmp_path_factory.mktemp("mixed")
+    last = [name for name in assignment.deliverables if name.endswith(".py")][-1]
+    for name in assignment.deliverables:
+        shutil.copy((assignment.folder if name == last else assignment.reference) / name, folder)
+    case = warm.runs.cases("misconceptions")[0]
+    path = folder / f"{case.module}.py"
+    path.write_text(replace_definition(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
+    return warm.grade(folder, warm.quick)
 
 
 def lost(report: Report) -> list[str]:
@@ -113,6 +118,13 @@ def test_the_reference_trains(warm):
         pytest.skip("no check of this assignment trains")
     report = warm.grade(warm.runs.reference, [random.Random(seed()).choice(training)])
     assert lost(report) == [], f"sample of {seed()}\n{terminal(report)}"
+
+
+@pytest.mark.parametrize("kind", ["reference", "stubs", "mixed"])
+def test_reports_are_as_they_were(warm, kind, request, snapshot):
+    """Terminal, page, JSON and Gradescope's results; `make snapshots` renews them, and its differences are to be read."""
+    for extension, text in views(unmeasured(request.getfixturevalue(kind))).items():
+        assert text == snapshot(extension_class=extension, name=extension.__name__.lower())
 
 
 @pytest.mark.long
