@@ -5,6 +5,7 @@ import pytest
 from autograder.assignment import Course
 from autograder.check.collecting import collect
 from autograder.report.report import Report, empty_rows
+from autograder.report.status import Status
 from tools.tests.snapshots import unmeasured, views
 
 
@@ -12,7 +13,7 @@ from tools.tests.snapshots import unmeasured, views
 def report() -> Report:
     assignment = Course.here().load("a01")
     rows = empty_rows(assignment, collect(assignment))
-    rows[0].status, rows[0].message = "failed", "It takes 3.25 times as long as 2.5 of out[1, 0], 12 MB more."
+    rows[0].status, rows[0].message = Status.FAILED, "It takes 3.25 times as long as 2.5 of out[1, 0], 12 MB more."
     rows[0].seconds, rows[0].cpu_seconds, rows[0].peak_kb = 1.5, 1.25, 9000
     return Report(assignment, rows, 2, environment={"torch": "2.13.0"}, seconds=7.125)
 
