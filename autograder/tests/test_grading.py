@@ -368,7 +368,7 @@ def test_checks_run_under_plain_pytest(toy):
         cwd=toy.root,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert "2 failed, 2 deselected" in done.stdout, done.stdout + done.stderr
@@ -402,7 +402,7 @@ def test_prints_and_debuggers_work_in_the_pytest_process(toy, tmp_path):
         cwd=root,
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert "seen (2, 3, 5)" in done.stdout and "1 passed" in done.stdout, done.stdout + done.stderr

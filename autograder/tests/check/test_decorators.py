@@ -121,7 +121,7 @@ def test_pytest_leaves_it_out_too(course, options, count):
         env=course.environment() | {"PYTEST_ADDOPTS": "", "PATH": os.environ["PATH"]},
         capture_output=True,
         text=True,
-        timeout=300,
+        timeout=600,
         check=False,
     )
     assert f"{count} tests collected" in done.stdout, done.stdout + done.stderr

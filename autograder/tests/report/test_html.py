@@ -226,7 +226,7 @@ def test_a_fault_alone_is_no_point_lost():
 def test_a_page_that_cannot_be_written_is_refused_before_grading(tmp_path):
     for target, why in ((tmp_path / "no" / "x.html", "there is no folder"), (tmp_path, "it is a folder")):
         command = [sys.executable, "-m", "autograder", "grade", "a01", "--html", str(target)]
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 2 and why in done.stderr and not done.stdout
 
 

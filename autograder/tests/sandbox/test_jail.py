@@ -91,7 +91,7 @@ def confined(code: str, level: int, uid: int | None, scratch: Path) -> dict:
         os._exit(0)
     """
     done = subprocess.run(
-        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", textwrap.dedent(script)], capture_output=True, text=True, check=False, timeout=600
     )
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)

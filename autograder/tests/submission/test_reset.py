@@ -201,7 +201,7 @@ def test_the_commands_say_what_they_did(mine, tmp_path):
     def run(*arguments: str) -> subprocess.CompletedProcess:
         environment = {**os.environ, "COURSE_DIR": str(mine)}
         command = [sys.executable, "-m", "autograder", *arguments]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=600)
 
     (folder_of(mine) / "m.py").write_text("my work\n")
     done = run("reset", "a01", "m.py")

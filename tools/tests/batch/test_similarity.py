@@ -1,7 +1,6 @@
 """Who resembles whom: a copy with other names is found, what the stubs give counts for nothing, and no file stops it."""
 
 import re
-import time
 import zipfile
 
 import pytest
@@ -70,17 +69,16 @@ def test_what_the_stub_gives_is_nobodys_own(assignment, hand_in):
     ],
 )
 def test_no_file_stops_the_comparison_of_the_others(assignment, hand_in, solution, text):
+    """Without the limits of what is compared, these take minutes or for ever: pytest's timeout ends that."""
     paths = {
         "a": hand_in("a", solution),
         "b": hand_in("b", disguised(solution)),
         "c": hand_in("c", text),
         "d": hand_in("d", text),
     }
-    started = time.process_time()
     pairs, _ = similar(paths, assignment)
     assert ("a", "b") in [p.keys for p in pairs]
     assert not [p for p in pairs if {"a", "b"} & set(p.keys) and {"c", "d"} & set(p.keys)]
-    assert time.process_time() - started < 30
 
 
 def test_links_folders_and_large_files_are_left_out(assignment, hand_in, solution, tmp_path):

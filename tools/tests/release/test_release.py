@@ -171,7 +171,7 @@ def test_the_release_grades_in_a_clone_with_nothing_else(tmp_path):
 
     def run(*command: str, cwd: Path) -> subprocess.CompletedProcess:
         clean = {"PATH": "/usr/local/bin:/usr/bin:/bin", "HOME": str(tmp_path), "NO_COLOR": "1", "LC_ALL": "C.UTF-8"}
-        return subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=200)
+        return subprocess.run(command, cwd=cwd, env=clean, capture_output=True, text=True, check=False, timeout=600)
 
     git = ["git", "-c", "user.name=Course", "-c", "user.email=course@example.org"]
     for command in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "Release"]):
