@@ -153,9 +153,9 @@ def batch(
 ) -> None:
     """Grade a class: CSV, JSON lines, a page for each submission and one for the class."""
     from autograder.assignment import load
-    from tools.batch.batch import batch as grade_class
-    from tools.batch.batch import write_tables
+    from tools.batch.batch import grade_class
     from tools.batch.progress import bar
+    from tools.batch.tables import write_tables
 
     try:
         with bar(f"grading {assignment}") as progress:

@@ -97,7 +97,7 @@ def jail() -> None:
 
 def batch() -> None:
     """A class of a01, two side by side, with everything that `batch` does but the timed checks."""
-    from tools.batch.batch import batch as grade_class
+    from tools.batch.batch import grade_class
     from tools.batch.sample_class import write_class
 
     assignment, checks = load("a01"), [c for c in _checks() if c.judge.mode == "observe"]
