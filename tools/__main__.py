@@ -30,11 +30,11 @@ def stubs() -> None:
 def golden(assignment: Name = "") -> None:
     """Record golden observations, tolerances and fingerprints from the reference."""
     from autograder.assignment import ROOT
-    from tools.author.golden import golden as record
+    from tools.author.golden import write_goldens
 
     for one in _assignments(assignment):
         started = time.monotonic()
-        for path in record(one):
+        for path in write_goldens(one):
             typer.echo(f"wrote {path.relative_to(ROOT)}")
         size = sum(f.stat().st_size for f in (one.folder / "tests" / "golden").iterdir())
         typer.echo(f"{one.id}: golden values take {size / 1000:.0f} KB; recorded in {time.monotonic() - started:.1f} s")
