@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -47,13 +47,19 @@ class Judgement:
 
 
 class Grader:
-    """Judges checks of one assignment; golden values are read once a file."""
+    """Judges checks of one assignment. Golden values are read once a file.
 
-    def __init__(self, run: Runner):
-        self.run, self._goldens, self._lock = run, {}, threading.Lock()
+    recorded: golden values by the id of the check, in place of those on disk.
+    """
+
+    def __init__(self, run: Runner, recorded: Mapping[str, Golden] | None = None):
+        self.run, self._recorded, self._lock = run, recorded, threading.Lock()
+        self._goldens: dict[Path, dict[str, Golden]] = {}
 
     def golden(self, check: Check) -> Golden:
         """What the check expects. GraderFault when it was never recorded."""
+        if self._recorded is not None and check.id in self._recorded:
+            return self._recorded[check.id]
         if check.on_request:
             return check.judge.expected(check.seed)
         with self._lock:

@@ -53,7 +53,7 @@ def verify(
     """Measure the grader: reference and alternates 100, stubs 0, misconceptions and mutants rejected and named."""
     import json
 
-    from tools.author.verify import render_verification
+    from tools.author.verification_page import render_verification
     from tools.author.verify import verify as measure
 
     results = {}
@@ -61,8 +61,9 @@ def verify(
         results[one.id] = measure(one, extra, seeds, quick)
         typer.echo(render_verification(results[one.id]))
     if json_file:
-        json_file.write_text(json.dumps(results, indent=1, default=str) + "\n", encoding="utf-8")
-    raise typer.Exit(0 if all(not r["problems"] for r in results.values()) else 1)
+        figures = {name: result.as_json() for name, result in results.items()}
+        json_file.write_text(json.dumps(figures, indent=1) + "\n", encoding="utf-8")
+    raise typer.Exit(1 if any(result.problems for result in results.values()) else 0)
 
 
 @app.command()
