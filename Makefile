@@ -52,5 +52,5 @@ batch: .venv/.done ## grade a class: A=a01 FROM=export [TO=folder] [JOBS=2] [SCH
 bench: .venv/.done ## speed of the grader as ratios: [NAME=grade]
 	@$(PY) -m tools bench $(NAME)
 
-lint: .venv/.done ## ruff
-	@$(PY) -m ruff check . && $(PY) -m ruff format --check .
+lint: .venv/.done ## style (ruff), types (mypy), and the order of the rooms (import-linter)
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy && .venv/bin/lint-imports

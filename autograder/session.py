@@ -29,10 +29,14 @@ def grade_folder(
     timing_lock: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Report:
-    """Grade the deliverables of a folder. `server` may serve many grades, one after another or side by side.
+    """Grade the deliverables of a folder.
 
-    jobs: workers side by side, by default one per core; seconds: after which what is left is not reached; quiet: held while a
-    timed check runs. BadInput if `source` is no folder.
+    server: may serve many grades, one after another or side by side.
+    jobs: workers side by side, by default one per core.
+    seconds: after which what is left is not reached.
+    timing_lock: held while a timed check runs.
+    progress: called with each row as it is done.
+    BadInput: `source` is no folder.
     """
     from autograder.grading import grade
     from autograder.precompile import WORTH_IT, precompile
@@ -41,20 +45,19 @@ def grade_folder(
 
     with scratch_space() as scratch, reserve_user() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
-        until = time.monotonic() + seconds
-        run = Runner(
+        runner = Runner(
             server,
             assignment,
             scratch / "cwd",
-            tree,
+            tree.baseline(scratch / "baseline"),
             jail,
             device=device,
-            deadline=until,
+            deadline=time.monotonic() + seconds,
             timing_lock=timing_lock or nullcontext(),
         )
         if len(checks) >= WORTH_IT:
-            precompile(run, tree)
-        return grade(run, tree, checks, scratch, jobs, progress)
+            precompile(runner, tree)
+        return grade(runner, tree, checks, scratch, jobs, progress)
 
 
 @contextmanager

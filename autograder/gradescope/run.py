@@ -22,6 +22,8 @@ from autograder.gradescope import results as gradescope
 from autograder.gradescope.policy import CONTAINERS, Settings
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, Row, empty_rows, environment
+from autograder.report.status import Status
+from autograder.report.view import not_reached
 from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
@@ -55,8 +57,8 @@ class PartialReport:
     def grant(self, why: str) -> None:
         """A fault of ours: what was not reached costs nothing."""
         for row in self.rows.values():
-            if gradescope.not_reached({"status": row.status, "reason": row.reason}):
-                row.status, row.points, row.message = "grader_fault", row.max_points, why
+            if not_reached(row.status, row.reason):
+                row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points, why
 
 
 def main(name: str, root: Path) -> int:
@@ -124,7 +126,7 @@ def _tell_staff(report: dict, settings: Settings, told: metadata.Metadata, cut: 
     print(f"score {report['score']:g} of {report['max_score']:g}, {report['seconds']:.1f} s, {len(report['checks'])} checks")
     print(f"isolation level {report['isolation_level']}; {', '.join(f'{k} {v}' for k, v in report['environment'].items())}")
     for check in report["checks"]:
-        if check["status"] == "grader_fault":
+        if Status(check["status"]).granted:
             print(f"FAULT OF THE GRADER in {check['id']}: {gradescope.text(check['message'], 500)}")
     for problem in told.problems:
         print(f"metadata: {problem}")

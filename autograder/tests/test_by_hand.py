@@ -3,6 +3,7 @@
 import pytest
 
 from autograder.judge.by_hand import answers_by_hand
+from autograder.judge.evidence import Evidence
 
 
 @pytest.mark.parametrize(
@@ -28,17 +29,17 @@ from autograder.judge.by_hand import answers_by_hand
 def test_an_answer_is_judged_by_its_digits(right, digits, answer, reason):
     judge = answers_by_hand("sum", digits)
     golden = judge.record({"answer": right})
-    departure = judge.compare({"answer": answer}, golden)
-    assert (departure and departure.reason) == reason
+    mismatch = judge.compare(Evidence({"answer": answer}), golden)
+    assert (mismatch and mismatch.reason) == reason
 
 
-def test_a_departure_does_not_tell_the_answer():
+def test_a_mismatch_does_not_tell_the_answer():
     judge = answers_by_hand("sum", 3)
     golden = judge.record({"answer": "0.378"})
-    assert "0.378" not in judge.explain(judge.compare({"answer": "0.500"}, golden))
+    assert "0.378" not in judge.compare(Evidence({"answer": "0.500"}), golden).text
 
 
 @pytest.mark.parametrize("answer", [None, 0.378, ["0.378"]])
 def test_what_is_no_text_is_asked_for_as_text(answer):
     judge = answers_by_hand("sum", 3)
-    assert "in quotation marks" in judge.compare({"answer": answer}, judge.record({"answer": "0.378"})).text
+    assert "in quotation marks" in judge.compare(Evidence({"answer": answer}), judge.record({"answer": "0.378"})).text

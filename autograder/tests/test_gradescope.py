@@ -24,7 +24,7 @@ from autograder.gradescope.results import graded, not_graded
 from autograder.grading import _ranked
 from autograder.judge.judge import matches_reference
 from autograder.observation.serialization import deserialize, serialize
-from autograder.sandbox.outcome import Outcome
+from autograder.sandbox.outcome import Ending, Outcome
 
 SCHEMA = json.loads((Path(autograder.__file__).parent / "gradescope" / "schema" / "results.schema.json").read_text())
 NOON = datetime(2026, 3, 2, 12, tzinfo=UTC)
@@ -161,9 +161,9 @@ def test_a_ranked_leaf_is_one_finite_number(value, ranked):
     def test_it(solution, draw):
         """It."""
 
-    outcome = Outcome("observed", deserialize(serialize({"loss": value})))
-    assert _ranked(Check.of(test_it, Path("test_x.py")), outcome, 0.0) == ranked
-    assert _ranked(Check.of(test_it, Path("test_x.py"), hidden=True), outcome, 0.0) is None
+    outcome = Outcome(Ending.OBSERVED, deserialize(serialize({"loss": value})))
+    assert _ranked(Check.of(test_it, Path("test_x.py")), outcome.evidence()) == ranked
+    assert _ranked(Check.of(test_it, Path("test_x.py"), hidden=True), outcome.evidence()) is None
 
 
 @given(st.text(st.characters(), max_size=300), st.integers(10, 200))

@@ -6,11 +6,13 @@ import torch
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from autograder.judge.evidence import Evidence
 from autograder.judge.judge import matches_reference
 from autograder.judge.memory import fits_in_memory
 from autograder.judge.pace import KeepsPace, keeps_pace
 from autograder.judge.properties import at_most, frequencies, gaussian, kept_share, same
 from autograder.judge.property import satisfies
+from autograder.judge.reason import Reason
 from autograder.observation.fingerprint import fingerprint, matches_fingerprint
 from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.leaf import is_float
@@ -26,7 +28,7 @@ def golden_of(**values) -> Golden:
 
 
 def judge(golden: Golden, **values):
-    return matches_reference.compare(deserialize(serialize(values)), golden)
+    return matches_reference.compare(Evidence(deserialize(serialize(values))), golden)
 
 
 floats = st.floats(-1e6, 1e6, width=32)
@@ -103,9 +105,9 @@ def test_a_property_is_judged_beside_parity():
     judge_ = satisfies(same("a", "b"))
     golden = golden_of(a=torch.ones(2), b=torch.ones(2))
     constant = deserialize(serialize({"a": torch.zeros(2), "b": torch.zeros(2)}))  # the laziest answer has the property
-    assert judge_.compare(constant, golden).reason == "value"
+    assert judge_.compare(Evidence(constant), golden).reason == "value"
     apart = deserialize(serialize({"a": torch.ones(2), "b": 2 * torch.ones(2)}))
-    assert "should be equal; they differ by up to 1" in judge_.compare(apart, golden).text
+    assert "should be equal; they differ by up to 1" in judge_.compare(Evidence(apart), golden).text
 
 
 def test_a_number_up_to_the_bound_is_small_enough():
@@ -122,10 +124,18 @@ def test_statistics_have_the_stated_power():
     assert "mean" in gaussian("x", 0.02)(
         deserialize(serialize({"x": torch.from_numpy(stream.standard_normal(20_000) * 0.02 + 0.002)}))
     )
-    kept = torch.from_numpy((stream.random_sample(20_000) > 0.3) / 0.7)
-    assert kept_share("x", 0.3)(deserialize(serialize({"x": kept}))) is None
-    assert "survives" in kept_share("x", 0.35)(deserialize(serialize({"x": kept * 0.7 / 0.65})))
-    assert "should be 0 or" in kept_share("x", 0.3)(deserialize(serialize({"x": kept * 0.7})))
+
+
+@given(st.floats(0.02, 0.98), st.integers(0, 2**32 - 1))
+def test_dropout_of_any_rate_keeps_its_share(p, seed):
+    """Half of the rates are above one half: there more values are zero than are kept."""
+    drawn = np.random.RandomState(seed).random_sample(20_000) > p
+    observe = lambda kept, scale: deserialize(serialize({"x": torch.from_numpy(kept * scale)}))
+    scale = 1 / (1 - p)
+    assert kept_share("x", p)(observe(drawn, scale)) is None  # a false alarm in a million draws
+    assert "should be 0 or" in kept_share("x", p)(observe(drawn, 1.01 * scale + 0.01))
+    other = p + 0.1 if p < 0.5 else p - 0.1  # ten points off: five deviations of the share are 0.018 at most
+    assert "survives" in kept_share("x", other)(observe(drawn, 1 / (1 - other)))
 
 
 def test_a_false_alarm_is_as_rare_as_stated():
@@ -152,25 +162,49 @@ def test_frequencies_are_those_of_the_chances():
     assert "counts nothing" in judge_(observation([0, 0, 0, 0, 0]))
 
 
+def timed(actual: list[float], baseline: list[float], value: float = 1.0) -> Evidence:
+    """Evidence of a timed check on a fake clock."""
+    return Evidence({"x": value}, times=tuple(zip(actual, baseline, strict=True)))
+
+
 def test_pace_is_the_median_of_pairs_on_a_fake_clock():
     judge_: KeepsPace = keeps_pace(full=1.5, none=3.0, repeats=5)
+    golden = Golden({"x": Expected(1.0)})
     slow_spell = [1.0, 1.0, 9.0, 9.0, 1.0]  # the machine slows down for both
-    assert judge_.ratio([2 * t for t in slow_spell], slow_spell) == 2.0
-    assert judge_.ratio([1.2, 1.2, 90.0, 1.2, 1.2], [1.0] * 5) == 1.2  # one hiccup decides nothing
-    assert [judge_.score(r) for r in (0.5, 1.5, 2.25, 3.0, 7.0)] == [1, 1, 0.5, 0, 0]
-    assert judge_.judge_ratio(1.5) is None
-    assert "2.25 times the baseline's CPU time; full points up to 1.50" in judge_.judge_ratio(2.25).text
+    assert judge_.ratio(timed([2 * t for t in slow_spell], slow_spell)) == 2.0
+    assert judge_.ratio(timed([1.2, 1.2, 90.0, 1.2, 1.2], [1.0] * 5)) == 1.2  # one hiccup decides nothing
+    assert [judge_.share(r) for r in (0.5, 1.5, 2.25, 3.0, 7.0)] == [1, 1, 0.5, 0, 0]
+    right = timed([1.5] * 5, [1.0] * 5)
+    assert judge_.compare(right, golden) is None
+    assert judge_.remark(right, golden) == "1.50 times the baseline" and judge_.number("pace", right) == 1.5
+    slow = judge_.compare(timed([2.25] * 5, [1.0] * 5), golden)
+    assert (slow.reason, slow.share) == (Reason.PACE, 0.5)
+    assert "2.25 times the baseline's CPU time; full points up to 1.50" in slow.text
     with pytest.raises(ValueError, match="0 < full < none"):
         keeps_pace(full=3, none=2)
 
 
+def test_a_wrong_output_earns_nothing_however_fast_it_is():
+    judge_, golden = keeps_pace(full=1.5, none=3.0, repeats=5), Golden({"x": Expected(1.0)})
+    wrong = judge_.compare(timed([0.1] * 5, [1.0] * 5, value=2.0), golden)
+    assert (wrong.reason, wrong.share) == (Reason.VALUE, 0.0)
+
+
 def test_growth_is_what_the_larger_size_takes_beyond_the_smaller():
-    judge_ = fits_in_memory(growth=10 << 20)
-    assert judge_.judge_growth(200 << 20, 210 << 20) is None
-    assert "grew by 11.0 MiB" in judge_.judge_growth(200 << 20, 211 << 20).text
+    judge_, golden = fits_in_memory(growth=10 << 20), Golden({"x": Expected(1.0)})
+    measured = lambda *peaks: Evidence({"x": 1.0}, peaks=peaks)
+    assert judge_.compare(measured(900 << 20, 200 << 20, 210 << 20), golden) is None  # what the set-up took does not count
+    assert "grew by 11.0 MiB" in judge_.compare(measured(0, 200 << 20, 211 << 20), golden).text
 
 
-def test_a_sketch_is_recognised_through_noise_and_not_mistaken():
+def test_an_input_that_was_overwritten_is_told_after_everything_else():
+    golden = Golden({"x": Expected(1.0)}, inputs=["a", "b"])
+    assert matches_reference.compare(Evidence({"x": 1.0}, inputs=("a", "b")), golden) is None
+    assert matches_reference.compare(Evidence({"x": 1.0}, inputs=("a", "c")), golden).reason is Reason.INPUT
+    assert matches_reference.compare(Evidence({"x": 2.0}, inputs=("a", "c")), golden).reason is Reason.VALUE
+
+
+def test_a_fingerprint_is_recognised_through_noise_and_not_mistaken():
     values = torch.from_numpy(np.random.RandomState(2).standard_normal((4, 6)).astype(np.float32))
     golden = golden_of(out=values, n=1)
     stored = Fingerprint("negated", fingerprint(deserialize(serialize({"out": -values, "n": 1})), golden), 100.0)

@@ -8,6 +8,7 @@ from pathlib import Path
 from autograder.check.check import Check
 from autograder.errors import BadInput
 from autograder.report.report import Report
+from autograder.report.status import Status
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.cases import load_cases
 from tools.author.reference_runs import ReferenceRuns
@@ -63,5 +64,5 @@ def _failures(report: Report) -> list[ShownFailure]:
     return [
         ShownFailure(row.id, row.hint or row.message.split("\n")[0], row.misconception)
         for row in report.rows
-        if row.status == "failed"
+        if row.status == Status.FAILED
     ]

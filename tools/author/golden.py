@@ -17,12 +17,13 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.errors import GraderFault
+from autograder.judge.judge import Drive
 from autograder.observation.fingerprint import fingerprint
 from autograder.observation.golden import Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
 from autograder.observation.leaf import Unsupported, is_float, numbers
 from autograder.report.hints import hints_path, raised
-from autograder.sandbox.outcome import Outcome
+from autograder.sandbox.outcome import Ending, Outcome
 from autograder.submission.working_copy import Tree
 from tools.author.cases import Case
 from tools.author.distances import distance_from_golden
@@ -106,16 +107,16 @@ def record(runs: ReferenceRuns, checks: Sequence[Check], fingerprints: bool = Tr
 
 
 def _record_one(runs: ReferenceRuns, check: Check, alternates: list[Version], mistakes: list[Version]) -> Golden:
-    if check.judge.mode == "train":
+    if check.judge.drive == Drive.TRAIN:
         return task_of(check.judge, check.seed).as_golden()
-    float32 = require_comparable(runs.run.observe(check, runs.reference), check, "the reference in float32")
+    float32 = require_comparable(runs.runner.observe(check, runs.reference), check, "the reference in float32")
     if hasattr(check.judge, "record"):  # answers by hand: only their hashes may ship
         return replace(check.judge.record(float32.observation), inputs=float32.inputs)
-    float64 = require_comparable(runs.run.in_float64().observe(check, runs.reference), check, "the reference in float64")
+    float64 = require_comparable(runs.runner.in_float64().observe(check, runs.reference), check, "the reference in float64")
     if odd := set(float32.observation) ^ set(float64.observation):
         raise GraderFault(f"{check.id}: float32 and float64 give different leaves: {odd}")
     observations = [float32.observation] + [
-        require_comparable(runs.run.observe(check, tree), check, f"alternate {case.name}").observation
+        require_comparable(runs.runner.observe(check, tree), check, f"alternate {case.name}").observation
         for case, tree in alternates
     ]
     leaves = {
@@ -124,18 +125,18 @@ def _record_one(runs: ReferenceRuns, check: Check, alternates: list[Version], mi
     }
     golden = Golden(leaves, float32.inputs)
     for case, tree in mistakes:
-        if trace := _fingerprint(runs.run.observe(check, tree), check, case, golden):
+        if trace := _fingerprint(runs.runner.observe(check, tree), check, case, golden):
             golden.fingerprints.append(trace)
     return golden
 
 
 def _fingerprint(outcome: Outcome, check: Check, case: Case, golden: Golden) -> Fingerprint | None:
     """What the mistake looks like in this check; None if the check does not notice it."""
-    if outcome.kind == "raised":
+    if outcome.kind == Ending.RAISED:
         return Fingerprint(case.name, {"raised": raised(outcome)}, float("inf"))
-    if outcome.kind != "observed":
+    if outcome.kind != Ending.OBSERVED:
         return None
-    if not check.judge.compare(outcome.observation, golden) and outcome.inputs == golden.inputs:
+    if not check.judge.compare(outcome.evidence(), golden):
         return None
     distance = distance_from_golden(outcome.observation, golden)
     return Fingerprint(case.name, fingerprint(outcome.observation, golden), distance)
@@ -147,7 +148,7 @@ def require_comparable(outcome: Outcome, check: Check, who: str) -> Outcome:
     who: whose outcome it is, for the message.
     GraderFault: there is no observation, or it holds NaN or a value of a type that cannot leave a worker.
     """
-    if outcome.kind != "observed":
+    if outcome.kind != Ending.OBSERVED:
         raise GraderFault(f"{check.id}: {who} gave no observation: {outcome.kind} {outcome.error}")
     odd = [path for path, leaf in outcome.observation.items() if isinstance(leaf, Unsupported)]
     if odd:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from autograder.check.check import Check
 from autograder.grading import Grader
+from autograder.judge.judge import Drive
 from tools.author.mutants import Mutant, mutants
 from tools.author.reference_runs import ReferenceRuns
 from tools.author.verification import MutantCounts
@@ -26,7 +27,7 @@ def run_mutants(runs: ReferenceRuns, checks: Sequence[Check], problems: list[str
     """
     pool = _pool(runs)
     sample = random.Random(0).sample(pool, min(MUTANTS, len(pool)))
-    trial = _Trial(runs, Grader(runs.run), [check for check in checks if not check.device])
+    trial = _Trial(runs, Grader(runs.runner), [check for check in checks if not check.device])
     with ThreadPoolExecutor(2) as threads:
         jobs = [threads.submit(trial.survivor, i, name, mutant) for i, (name, mutant) in enumerate(sample)]
     survivors = [line for job in jobs if (line := job.result())]
@@ -67,7 +68,7 @@ class _Trial:
 
     def _in_order(self, module: str) -> list[Check]:
         """Checks of the module first, then the others, and those that take seconds last."""
-        return sorted(self.checks, key=lambda check: 2 if check.judge.mode != "observe" else check.module != module)
+        return sorted(self.checks, key=lambda check: 2 if check.judge.drive != Drive.OBSERVE else check.module != module)
 
 
 def _key(line: str) -> str:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 from autograder.check.check import Check
 from autograder.grading import Grader
+from autograder.judge.judge import Drive
 from autograder.observation.golden import Expected, Golden
 from tools.author.distances import is_precise
 from tools.author.reference_runs import ReferenceRuns
@@ -18,7 +19,7 @@ def noise_of_checks(runs: ReferenceRuns, checks: Sequence[Check], problems: list
 
     GraderFault: the golden values of a check were never recorded.
     """
-    grader, module_of = Grader(runs.run), {case.name: case.module for case in runs.cases("misconceptions")}
+    grader, module_of = Grader(runs.runner), {case.name: case.module for case in runs.cases("misconceptions")}
     return [_noise(check, grader.golden(check), module_of, problems) for check in checks]
 
 
@@ -44,5 +45,5 @@ def _noise_in_tolerances(leaf: Expected) -> float:
 
 def idle_checks(runs: ReferenceRuns, checks: Sequence[Check]) -> list[str]:
     """Checks that no misconception fails; mutants may still fail them. GraderFault as above."""
-    grader = Grader(runs.run)
-    return [check.id for check in checks if check.judge.mode == "observe" and not grader.golden(check).fingerprints]
+    grader = Grader(runs.runner)
+    return [check.id for check in checks if check.judge.drive == Drive.OBSERVE and not grader.golden(check).fingerprints]

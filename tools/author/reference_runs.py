@@ -34,13 +34,13 @@ def cases_of(assignment: Assignment, kind: str) -> list[Case]:
 class ReferenceRuns:
     """The trees that authors' tools run checks on, and how they run them.
 
-    run: how a check runs.
+    runner: how a check runs.
     reference: the tree of the reference.
     scratch: a folder for other trees.
     """
 
     assignment: Assignment
-    run: Runner
+    runner: Runner
     reference: Tree
     scratch: Path
 
@@ -68,7 +68,7 @@ class ReferenceRuns:
         """The report on a tree, as a submission would get it."""
         scratch = Path(tempfile.mkdtemp(prefix="grade-", dir=self.scratch))
         scratch.chmod(0o711)  # a worker with a user of its own reads trees below it
-        return grade(self.run, tree, list(checks), scratch)
+        return grade(self.runner, tree, list(checks), scratch)
 
 
 @contextmanager
@@ -80,4 +80,5 @@ def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceR
     """
     with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
         tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
-        yield ReferenceRuns(assignment, Runner(server, assignment, scratch / "cwd", tree, jail, seed=seed), tree, scratch)
+        runner = Runner(server, assignment, scratch / "cwd", tree.baseline(scratch / "baseline"), jail, seed=seed)
+        yield ReferenceRuns(assignment, runner, tree, scratch)

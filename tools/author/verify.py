@@ -14,7 +14,9 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.collecting import collect
+from autograder.judge.judge import Drive
 from autograder.report.report import Report, Row
+from autograder.report.status import Status
 from autograder.submission.working_copy import working_copy
 from tools.author.cases import Case
 from tools.author.extra_cases import grade_extra
@@ -131,7 +133,7 @@ def _grade_misconception(case: Case, runs: ReferenceRuns, checks: Sequence[Check
 def _report_on(case: Case, runs: ReferenceRuns, checks: Sequence[Check]) -> Report:
     """The report on a misconception. Training checks take seconds, so they run only if no other check of its module fails."""
     tree = runs.tree_of(case)
-    fast = [check for check in checks if check.judge.mode != "train"]
+    fast = [check for check in checks if check.judge.drive != Drive.TRAIN]
     report = runs.grade(tree, fast)
     if _lost_rows(report, case, own=True) or len(fast) == len(checks):
         return report
@@ -140,5 +142,5 @@ def _report_on(case: Case, runs: ReferenceRuns, checks: Sequence[Check]) -> Repo
 
 def _lost_rows(report: Report, case: Case, own: bool) -> list[Row]:
     """Rows that lost points, or that failed without points. own: those of the module of the case, or those of the others."""
-    lost = (row for row in report.rows if row.points < row.max_points or row.status == "failed")
+    lost = (row for row in report.rows if row.points < row.max_points or row.status == Status.FAILED)
     return [row for row in lost if (row.check.module == case.module) == own]

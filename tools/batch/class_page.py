@@ -12,8 +12,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograder.assignment import load
+from autograder.judge.reason import Reason
 from autograder.report.hints import hints
 from autograder.report.html import environment
+from autograder.report.status import Status
 from tools.batch.gradebook import Entry, Gradebook
 
 BINS, WIDTH, HEIGHT = 10, 640, 140  # of the histogram, sizes in units of the drawing
@@ -123,7 +125,7 @@ def _parts(book: Gradebook) -> list[dict[str, Any]]:
 
 def _checks(book: Gradebook) -> list[dict[str, Any]]:
     """Checks by the number of submissions that fail them. Parts that were never written are left out."""
-    rows = [c for e in book.entries for c in e.report["checks"] if c["status"] == "failed" and c["reason"] != "todo"]
+    rows = [c for e in book.entries for c in e.report["checks"] if c["status"] == Status.FAILED and c["reason"] != Reason.TODO]
     by_id = {row["id"]: row for row in rows}
     return [{**by_id[name], "count": count} for name, count in Counter(row["id"] for row in rows).most_common()]
 

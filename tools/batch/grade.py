@@ -13,8 +13,10 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.errors import BadInput, CourseError
 from autograder.gradescope.policy import Settings
+from autograder.judge.judge import Drive
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows, environment
+from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
 from autograder.session import grade_folder
 from autograder.submission.archive import as_folder, find_deliverables
@@ -65,7 +67,7 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
 
 def _seconds_allowed(assignment: Assignment, checks: list[Check], others: int) -> float:
     """The deadline of one submission, with the time for which it may have to wait while others time something."""
-    timed = (check for check in checks if check.judge and check.judge.mode != "observe")
+    timed = (check for check in checks if check.judge and check.judge.drive != Drive.OBSERVE)
     seconds = sum(check.limits.get("seconds", assignment.seconds) for check in timed)
     return Settings.of(assignment).deadline + 2 * others * seconds  # twice, because a check may run again with given parts
 
@@ -78,7 +80,7 @@ def faulty(assignment: Assignment, checks: list[Check], error: BaseException, gr
     sentence = f"fault of the grader, {type(error).__name__}: {error}"
     report = _empty_report(assignment, checks, sentence)
     for row in report.rows:
-        row.status, row.points, row.message = "grader_fault", row.max_points if granted else 0.0, sanitize(sentence)
+        row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points if granted else 0.0, sanitize(sentence)
     return report, sentence
 
 

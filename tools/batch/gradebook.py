@@ -3,6 +3,8 @@
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from autograder.report.status import Status
+
 
 @dataclass(frozen=True)
 class Student:
@@ -46,7 +48,7 @@ class Entry:
     @property
     def faults(self) -> int:
         """The number of checks that met a fault of the grader."""
-        return sum(c["status"] == "grader_fault" for c in self.report["checks"])
+        return sum(check["status"] == Status.GRADER_FAULT for check in self.report["checks"])
 
     def as_json(self) -> dict[str, Any]:
         """The entry as plain values. `of` is the way back."""

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from autograder.assignment import REFERENCE, load
 from autograder.errors import BadInput, GraderFault
+from autograder.judge.judge import Drive
 from tools.bench.timing import REPEATS, line
 from tools.memory import PeakMemory
 
@@ -40,7 +41,7 @@ def grade() -> None:
     with tempfile.TemporaryDirectory() as folder:
         target = Path(folder) / "r.json"
         command = _grade("--json", str(target))
-        timed = {c.id for c in _checks() if c.judge.mode != "observe"}
+        timed = {c.id for c in _checks() if c.judge.drive != Drive.OBSERVE}
         _time(command)
         for _ in range(REPEATS):
             units.append(_time(_IMPORT))
@@ -77,7 +78,7 @@ def jail() -> None:
     from autograder.sandbox.jail import Jail, detect_isolation
     from tools.author.reference_runs import workshop
 
-    checks = [c for c in _checks() if c.judge.mode == "observe" and not c.device]
+    checks = [c for c in _checks() if c.judge.drive == Drive.OBSERVE and not c.device]
     extra, walls = [], []
     with workshop(load("a01")) as shop:
         free = replace(shop.run, jail=Jail(1, False))
@@ -100,7 +101,7 @@ def batch() -> None:
     from tools.batch.batch import grade_class
     from tools.batch.sample_class import write_class
 
-    assignment, checks = load("a01"), [c for c in _checks() if c.judge.mode == "observe"]
+    assignment, checks = load("a01"), [c for c in _checks() if c.judge.drive == Drive.OBSERVE]
     with tempfile.TemporaryDirectory() as folder:
         write_class(assignment, Path(folder) / "in", CLASS)
         units = [_time(_IMPORT) for _ in range(REPEATS)]

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from autograder.errors import BadInput
-from autograder.gradescope.results import not_reached
+from autograder.report.view import not_reached
 from autograder.submission.archive import extract, is_archive
 from tools.grader_files import course
 
@@ -108,7 +108,8 @@ def summary(run: DryRun) -> str:
         f"score {run.results.get('score')} of {extra.get('max_score')}; {len(tests)} checks: {statuses}",
         f"{run.seconds:.1f} s; isolation level {extra.get('isolation_level')}",
     ]
-    if missed := sum(not_reached(test["extra_data"]) for test in tests):
+    details = [test["extra_data"] for test in tests]
+    if missed := sum(not_reached(detail["status"], detail["reason"]) for detail in details):
         lines.append(f"{missed} checks were not reached")
     return "\n".join(lines + ([f"PROBLEM: {problem}" for problem in run.problems] or ["results.json keeps the contract"]))
 

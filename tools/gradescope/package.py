@@ -17,6 +17,7 @@ from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows
+from autograder.report.status import Status
 from autograder.submission.submit import make_zip
 from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
@@ -71,7 +72,7 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
     """The results of a grader that fails before it reads the submission. All points are granted."""
     rows = empty_rows(assignment, collect(assignment, hidden=True))
     for row in rows:
-        row.status, row.points, row.message = "grader_fault", row.max_points, "the grader did not start"
+        row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points, "the grader did not start"
     return gradescope.dumps(gradescope.graded(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
 
 

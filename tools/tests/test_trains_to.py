@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from autograder.judge.evidence import Evidence
 from autograder.judge.task import Task, describe_curve, sees_its_target
 from autograder.judge.training import trains_to
 from autograder.observation.golden_files import load_goldens, save_goldens
@@ -173,4 +174,4 @@ def test_a_history_of_another_shape_is_refused():
     judge = trains_to(None, share=0.5, corpus={})
     log_probs = Array("float32", np.full((2, 256), np.log(1 / 256), np.float32))
     for history in (None, 3.0, Array("float32", np.zeros((4, 2), np.float32))):
-        assert judge.compare({"history": history, "log_probs": log_probs}, toy_task().as_golden()).leaf == "history"
+        assert judge.compare(Evidence({"history": history, "log_probs": log_probs}), toy_task().as_golden()).leaf == "history"

@@ -13,7 +13,7 @@ import pytest
 
 from autograder.errors import GraderFault
 from autograder.observation.leaf import Array, Leaf, Unsupported
-from autograder.sandbox.outcome import Outcome
+from autograder.sandbox.outcome import Ending, Outcome
 from tools.author.golden import cpu_twins, require_comparable
 
 DEVICE_CHECK = '''
@@ -71,7 +71,7 @@ def test_a_check_for_a_device_expects_what_its_twin_on_the_cpu_does(course):
 
 
 def outcome_of(leaf: Leaf) -> Outcome:
-    return Outcome("observed", {"out": leaf})
+    return Outcome(Ending.OBSERVED, {"out": leaf})
 
 
 CHECK = SimpleNamespace(id="test_sums.py::test_mean")
@@ -83,7 +83,7 @@ CHECK = SimpleNamespace(id="test_sums.py::test_mean")
         (outcome_of(Unsupported("object")), "the reference returned something that cannot be compared at ['out']"),
         (outcome_of(math.nan), "the reference returned NaN"),
         (outcome_of(Array("float32", np.array([1.0, math.nan]))), "the reference returned NaN"),
-        (Outcome("raised", error={"type": "KeyError"}), "the reference gave no observation: raised {'type': 'KeyError'}"),
+        (Outcome(Ending.RAISED, error={"type": "KeyError"}), "the reference gave no observation: raised {'type': 'KeyError'}"),
     ],
 )
 def test_an_outcome_that_no_answer_can_be_compared_with_is_refused(outcome, words):

@@ -5,20 +5,21 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from autograder.judge.judge import Drive
 from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
 from autograder.observation.leaf import Array
 from tools.author.noise import idle_checks, noise_of_checks
 
 RUNS = SimpleNamespace(
-    run=None, cases=lambda kind: [SimpleNamespace(name="own", module="sums"), SimpleNamespace(name="others", module="rope")]
+    runner=None, cases=lambda kind: [SimpleNamespace(name="own", module="sums"), SimpleNamespace(name="others", module="rope")]
 )
 
 
 @pytest.fixture
 def check(tmp_path):
     path = tmp_path / "test_sums.py"
-    judge = SimpleNamespace(mode="observe")
+    judge = SimpleNamespace(drive=Drive.OBSERVE)
     return SimpleNamespace(id="test_sums.py::test_x", name="test_x", path=path, module="sums", on_request=False, judge=judge)
 
 
