@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: batch reset update release submission gradescope help setup grade watch test long stubs golden verify bench lint
+.PHONY: batch reset update release submission gradescope help setup grade watch test long new stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -30,6 +30,9 @@ test: .venv/.done ## the project's own tests; QUICK=1 for a part
 
 long: .venv/.done ## demos, notebooks and the full verification
 	@$(PY) -m pytest -m long $(ARGS)
+
+new: .venv/.done ## a small assignment to start from: A=a11 TITLE='A mixture of experts' [MODULE=name]
+	@$(PY) -m tools new '$(A)' "$$TITLE" $(if $(MODULE),--module '$(MODULE)')
 
 stubs: .venv/.done ## regenerate the stubs from reference/
 	@$(PY) -m tools stubs

@@ -41,7 +41,7 @@ def grade(
     """Grade one assignment; without a name, all of them."""
     import json
 
-    from autograder import assignment as assignments
+    from autograder.assignment import Course
     from autograder.errors import BadInput, CourseError
     from autograder.files import write_or_refuse
     from autograder.report.as_json import as_json
@@ -57,8 +57,9 @@ def grade(
                 raise BadInput(f"{path} cannot be written: there is no folder {path.parent}")
             if path.is_dir() or not os.access(path.parent, os.W_OK):
                 raise BadInput(f"{path} cannot be written: {'it is a folder' if path.is_dir() else 'its folder is read-only'}")
-        for name in [assignment] if assignment else assignments.known():
-            one = assignments.load(name)
+        course = Course.here()
+        for name in [assignment] if assignment else course.known():
+            one = course.load(name)
             report = _grade_one(one, source, only, device, force_hidden, long)
             if json_file:
                 write_or_refuse(json_file, json.dumps(as_json(report), indent=1, ensure_ascii=False) + "\n")
@@ -89,13 +90,18 @@ def _report(server, assignment, source=None, only=None, device="cpu", force_hidd
     from autograder.errors import BadInput
     from autograder.grading import has_device
     from autograder.session import checks_of, grade_folder
-    from autograder.submission.archive import as_folder
+    from autograder.submission.opening import open_submission
 
     if device != "cpu" and not has_device(device):
         raise BadInput(f"--device {device}: there is no such device here; leave the option out to grade on the CPU")
     checks = checks_of(assignment, only, force_hidden, long)
-    with as_folder(source or assignment.folder) as folder, _progress(len(checks), assignment.id) as advance:
-        return grade_folder(folder, assignment, checks, server, device=device, progress=advance)
+    with (
+        open_submission(source or assignment.folder, assignment.deliverables) as opened,
+        _progress(len(checks), assignment.id) as advance,
+    ):
+        report = grade_folder(opened.folder, assignment, checks, server, device=device, progress=advance)
+    report.notes = (*opened.notes, *report.notes)
+    return report
 
 
 def _show(report, verbose: bool = False) -> None:
@@ -113,13 +119,13 @@ def submission(
     source: Annotated[Path | None, typer.Option("--from", help="Folder of deliverables instead of assignments/.")] = None,
 ) -> None:
     """Build the zip to upload, and check it: complete, parsable, not too large."""
-    from autograder import assignment as assignments
+    from autograder.assignment import Course
     from autograder.errors import CourseError
     from autograder.files import write_or_refuse
     from autograder.submission.submit import build
 
     try:
-        one = assignments.load(assignment)
+        one = Course.here().load(assignment)
         upload = build(source or one.folder, one)
         target = to or Path(f"{one.id}-submission.zip")
         write_or_refuse(target, upload.data)
@@ -137,12 +143,12 @@ def reset(
     file: Annotated[str, typer.Argument(help="The file to start again, such as attention.py.", show_default=False)],
 ) -> None:
     """Put the stub of a file back; what stood there is kept beside it."""
-    from autograder import assignment as assignments
+    from autograder.assignment import Course
     from autograder.errors import CourseError
     from autograder.submission.reset import reset as put_back
 
     try:
-        kept = put_back(assignments.load(assignment), file)
+        kept = put_back(Course.here().load(assignment), file)
     except CourseError as error:
         typer.echo(f"Error: {error}", err=True)
         _leave(error.status)
@@ -152,12 +158,12 @@ def reset(
 @app.command()
 def update(newer: Annotated[Path, typer.Argument(help="Folder of the newer release.", show_default=False)]) -> None:
     """Make this release the newer one; files that you have changed stay, and nothing of yours is lost."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from autograder.errors import CourseError
     from autograder.submission.update import update as bring
 
     try:
-        changes = bring(newer, ROOT)
+        changes = bring(newer, Course.here().root)
     except CourseError as error:
         typer.echo(f"Error: {error}", err=True)
         _leave(error.status)
@@ -173,12 +179,12 @@ def watch(
     """Grade on every save; the server stays warm, so only the checks take time. Ctrl-C ends it."""
     from watchfiles import watch as saves
 
-    from autograder import assignment as assignments
+    from autograder.assignment import Course
     from autograder.errors import CourseError
     from autograder.sandbox.server_handle import Server
 
     try:
-        one = assignments.load(assignment)
+        one = Course.here().load(assignment)
         wanted = lambda _, path: Path(path).name in one.deliverables
         with Server(one.preload) as server:
             _show(_report(server, one, only=only))

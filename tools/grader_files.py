@@ -11,7 +11,7 @@ _KINDS = {".py", ".ini", ".sh", ".json", ".j2"}  # a list of what ships: a note 
 
 
 def course() -> Path:
-    """The folder in which the grader lies. `assignment.ROOT` may be another course, which tests use."""
+    """The folder in which the grader lies. `Course.here()` may be another one, which tests use."""
     return Path(autograder.__file__).resolve().parents[1]
 
 

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from autograder.assignment import ROOT, load
+from autograder.assignment import Course
 from autograder.check.collecting import collect
 from autograder.report.report import Report
 from autograder.report.terminal import print_report
@@ -18,7 +18,7 @@ UNWRITTEN = "inspect.py"
 
 def draw(path: Path) -> Path:
     """Write the report as SVG, and return its path. OSError if it cannot be written."""
-    assignment = load("a01")
+    assignment = Course.here().load("a01")
     with reference_runs(assignment) as runs:
         report = runs.grade(_submission(runs), collect(assignment))
     path.parent.mkdir(exist_ok=True)
@@ -33,7 +33,7 @@ def _submission(runs: ReferenceRuns) -> Tree:
         name = f"{case.module}.py"
         text = replace_definition((tree.folder / name).read_text(encoding="utf-8"), case.qualname, case)
         tree = tree.with_file(runs.scratch / "picture" / case.name, name, text)
-    stub = stubs(ROOT)[runs.assignment.folder / UNWRITTEN]
+    stub = stubs(runs.assignment.course.root)[runs.assignment.folder / UNWRITTEN]
     return tree.with_file(runs.scratch / "picture" / "stub", UNWRITTEN, stub)
 
 

@@ -11,10 +11,10 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-from autograder import assignment as assignments
-from autograder.assignment import Assignment
+from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.errors import BadInput
 from autograder.gradescope import metadata
@@ -27,7 +27,7 @@ from autograder.report.view import not_reached
 from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import extract, find_deliverables, is_archive
+from autograder.submission.opening import Opened, open_submission
 
 EVERY = 2.0  # seconds between two reports so far
 
@@ -64,7 +64,7 @@ class PartialReport:
 def main(name: str, root: Path) -> int:
     """Grade root/submission as assignment `name`; results go to root/results/results.json. 0 if they are final."""
     signal.signal(signal.SIGALRM, _ring)
-    assignment = assignments.load(name)
+    assignment = Course.here().load(name)
     settings = Settings.of(assignment)
     signal.setitimer(signal.ITIMER_REAL, settings.deadline)
     told = metadata.read(root / "submission_metadata.json")
@@ -98,27 +98,24 @@ def main(name: str, root: Path) -> int:
 
 def _grade(folder: Path, assignment, checks, server, settings, partial) -> tuple[dict, bool]:
     """The report on the submission, and whether the deadline cut it short."""
-    with tempfile.TemporaryDirectory(prefix="upload-") as scratch:
-        source, notes = _contents(folder, assignment, Path(scratch))
+    with _opened(folder, assignment) as opened:
         jobs = CONTAINERS[settings.container]
-        report = grade_folder(source, assignment, checks, server, jobs=jobs, progress=partial.add)
+        report = grade_folder(opened.folder, assignment, checks, server, jobs=jobs, progress=partial.add)
     value = as_json(report)
-    value["notes"] = notes + value["notes"]
+    value["notes"] = [*opened.notes, *value["notes"]]
     return value, report.interrupted
 
 
-def _contents(folder: Path, assignment: Assignment, scratch: Path) -> tuple[Path, list[str]]:
-    """The folder, or what is in the one archive that was uploaded in place of files; and notes for the report."""
-    names = assignment.deliverables
-    archives = [f for f in sorted(folder.iterdir()) if is_archive(f)] if folder.is_dir() else []
-    if len(archives) != 1 or any((find_deliverables(folder, names) / name).exists() for name in names):
-        return folder, []
-    try:
-        extract(archives[0], scratch / "files")
-        return scratch / "files", [f"graded what is in {gradescope.text(archives[0].name, 100, one_line=True)}"]
-    except BadInput as error:
-        (scratch / "nothing").mkdir()
-        return scratch / "nothing", [f"the archive was refused: {error}"]
+@contextlib.contextmanager
+def _opened(folder: Path, assignment: Assignment) -> Iterator[Opened]:
+    """What was uploaded; an empty folder and a note in the place of an archive that is refused."""
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = stack.enter_context(open_submission(folder, assignment.deliverables))
+        except BadInput as error:
+            nothing = stack.enter_context(tempfile.TemporaryDirectory(prefix="nothing-"))
+            opened = Opened(Path(nothing), (f"the archive was refused: {error}",))
+        yield opened
 
 
 def _tell_staff(report: dict, settings: Settings, told: metadata.Metadata, cut: str) -> None:

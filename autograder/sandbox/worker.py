@@ -27,6 +27,7 @@ from autograder.observation.serialization import deserialize, serialize
 from autograder.sandbox import limits
 from autograder.sandbox.forbidden_calls import ForbiddenCalls
 from autograder.sandbox.framing import read_exactly, read_frame, write_frame
+from autograder.source.stub_text import OpenQuestion
 
 PROJECT_ABOVE = 256  # numbers in a leaf of a timed check; larger ones come back as a projection
 
@@ -54,7 +55,7 @@ class Solution:
 class _Answers(dict):
     def __getitem__(self, key: str):
         if not self.get(key):
-            raise NotImplementedError(f"by_hand.toml: the question {key!r} is still open")
+            raise NotImplementedError(str(OpenQuestion(key)))
         return super().__getitem__(key)
 
 

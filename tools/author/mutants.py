@@ -87,7 +87,7 @@ class _Changeable:
 
     def __init__(self, text: SourceText, lines: set[int]):
         self._text, self._lines = text, lines
-        fixed: list[ast.AST] = [node for node in ast.walk(text.tree) if isinstance(node, ast.Raise)]
+        fixed: list[ast.stmt | ast.expr] = [node for node in ast.walk(text.tree) if isinstance(node, ast.Raise)]
         for node in ast.walk(text.tree):
             annotations = (getattr(node, name, None) for name in ("annotation", "returns"))
             fixed += [annotation for annotation in annotations if annotation is not None]

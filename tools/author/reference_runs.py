@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import REFERENCE, Assignment
+from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.grading import grade
 from autograder.report.report import Report
@@ -25,7 +25,7 @@ def cases_of(assignment: Assignment, kind: str) -> list[Case]:
     kind: "misconceptions" or "alternates".
     ValueError: a case is faulty, or stands in a module that is not handed in.
     """
-    folder = REFERENCE / assignment.package / kind
+    folder = assignment.reference / kind
     cases = load_cases(folder) if folder.exists() else []
     return sorted(cases, key=lambda case: assignment.deliverables.index(f"{case.module}.py"))
 
@@ -47,7 +47,7 @@ class ReferenceRuns:
     @property
     def source(self) -> Path:
         """The folder of the reference in the repository."""
-        return REFERENCE / self.assignment.package
+        return self.assignment.reference
 
     def cases(self, kind: str) -> list[Case]:
         """The cases of a kind, see `cases_of`."""
@@ -79,6 +79,6 @@ def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceR
     BadInput: the reference of the assignment is not there.
     """
     with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
-        tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
+        tree = working_copy(assignment.reference, assignment, scratch / "reference")
         runner = Runner(server, assignment, scratch / "cwd", tree.baseline(scratch / "baseline"), jail, seed=seed)
         yield ReferenceRuns(assignment, runner, tree, scratch)

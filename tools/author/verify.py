@@ -29,7 +29,8 @@ from tools.memory import PeakMemory
 
 FULL_SCORE = 100
 LARGEST_COLLATERAL = 0.15  # share of the assignment's points that one misconception may cost outside its own checks
-LEAST_ALTERNATES, LEAST_MISCONCEPTIONS = 3, 12
+MOST_ASKED = {"misconceptions": 12, "alternates": 3}  # of an assignment, however many parts it has
+ASKED_PER_PART = {"misconceptions": 3, "alternates": 1}
 
 
 def verify(assignment: Assignment, extra: Path | None = None, seeds: int = 0, quick: bool = False) -> Verification:
@@ -83,9 +84,19 @@ def _grade_alternates(runs: ReferenceRuns, checks: Sequence[Check], problems: li
         report = runs.grade(runs.tree_of(case), checks)
         scores[f"{case.target}: {case.name}"] = report.score
         problems += _lost_points(report, f"alternate {case.name}")
-    if len(scores) < LEAST_ALTERNATES:
-        problems.append(f"{len(scores)} alternates, at least {LEAST_ALTERNATES} are asked for")
+    problems += _too_few("alternates", len(scores), runs.assignment)
     return scores
+
+
+def _too_few(kind: str, count: int, assignment: Assignment) -> list[str]:
+    minimum = minimum_cases(assignment)[kind]
+    return [f"{count} {kind}, at least {minimum} are asked for"] if count < minimum else []
+
+
+def minimum_cases(assignment: Assignment) -> dict[str, int]:
+    """How many cases of each kind are asked for. Each part in a module counts, sums on paper do not."""
+    parts = max(1, sum("." in part.name for part in assignment.parts))
+    return {kind: min(most, ASKED_PER_PART[kind] * parts) for kind, most in MOST_ASKED.items()}
 
 
 def _lost_points(report: Report, who: str) -> list[str]:
@@ -108,8 +119,7 @@ def _grade_misconceptions(
     for case in runs.cases("misconceptions"):
         own_checks = [check for check in checks if check.module == case.module]
         grades.append(_grade_misconception(case, runs, own_checks if quick else checks, problems))
-    if len(grades) < LEAST_MISCONCEPTIONS:
-        problems.append(f"{len(grades)} misconceptions, at least {LEAST_MISCONCEPTIONS} are asked for")
+    problems += _too_few("misconceptions", len(grades), runs.assignment)
     return grades
 
 

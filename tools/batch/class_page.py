@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from autograder.assignment import load
+from autograder.assignment import Course
 from autograder.judge.reason import Reason
 from autograder.report.hints import hints
 from autograder.report.html import environment
@@ -94,7 +94,7 @@ def bars(scores: Sequence[float], full: float) -> list[dict[str, Any]]:
 
 def _mistakes(book: Gradebook) -> list[dict[str, Any]]:
     """Each misconception with the number of submissions that show it, the most frequent first."""
-    known = hints(load(book.assignment).folder / "tests")
+    known = hints(Course.here().load(book.assignment).folder / "tests")
     counts = Counter(name for e in book.entries for name in {c["misconception"] for c in e.report["checks"]} - {None})
     rows = []
     for name, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):

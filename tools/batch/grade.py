@@ -19,7 +19,9 @@ from autograder.report.report import Report, empty_rows, environment
 from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
 from autograder.session import grade_folder
-from autograder.submission.archive import as_folder, find_deliverables
+from autograder.submission.archive import MAX_ARCHIVE
+from autograder.submission.deliverables import find_deliverables, read_regular_files
+from autograder.submission.opening import archive_of, open_submission
 from autograder.text import sanitize
 from tools.batch.timing_lock import TimingLock
 from tools.grader_files import files_below, grader_files
@@ -50,12 +52,12 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     started = time.monotonic()
     refused = ""
     try:
-        with as_folder(path) as folder:
-            deliverables = find_deliverables(folder, assignment.deliverables)
+        with open_submission(path, assignment.deliverables) as opened:
             seconds = _seconds_allowed(assignment, checks, others)
             report = grade_folder(
-                deliverables, assignment, checks, server, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock()
+                opened.folder, assignment, checks, server, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock()
             )
+            report.notes = (*opened.notes, *report.notes)
     except BadInput as error:
         report, refused = _empty_report(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:
@@ -109,17 +111,13 @@ def grader_digest(assignment: Assignment, checks: list[Check]) -> str:
 def submission_digest(path: Path, assignment: Assignment) -> str:
     """A digest of what was handed in: the archive, or the deliverables wherever they lie in the folder.
 
-    Links are not followed. A file that cannot be read counts with the kind of its error, and the grade says so.
+    Of a file that is not read, it depends on the reason.
     """
     digest = hashlib.sha256()
-    folder = find_deliverables(path, assignment.deliverables) if path.is_dir() else path.parent
-    for name in assignment.deliverables if path.is_dir() else [path.name]:
-        digest.update(name.encode())
-        file = folder / name
-        if file.is_file() and not file.is_symlink():
-            try:
-                with file.open("rb") as stream:
-                    digest.update(hashlib.file_digest(stream, "sha256").digest())
-            except OSError as error:
-                digest.update(type(error).__name__.encode())
+    if archive := archive_of(path, assignment.deliverables):
+        files = read_regular_files(archive.parent, [archive.name], MAX_ARCHIVE)
+    else:
+        files = read_regular_files(find_deliverables(path, assignment.deliverables), assignment.deliverables)
+    for name, data in files:
+        digest.update(name.encode() + hashlib.sha256(data if isinstance(data, bytes) else str(data).encode()).digest())
     return digest.hexdigest()[:24]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from autograder.assignment import REFERENCE, Assignment
+from autograder.assignment import Assignment
 from tools.author.cases import Case
 from tools.author.reference_runs import cases_of
 from tools.author.replace_definition import replace_definition
@@ -26,7 +26,7 @@ def write_class(assignment: Assignment, to: Path, size: int, seed: int = 0) -> N
         folder = to / f"submission_{1000 + number}"
         folder.mkdir(parents=True)
         is_untouched = number % 10 == 0
-        source = assignment.folder if is_untouched else REFERENCE / assignment.package
+        source = assignment.folder if is_untouched else assignment.reference
         for name in assignment.deliverables:
             shutil.copy(source / name, folder / name)
         if not is_untouched:

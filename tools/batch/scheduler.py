@@ -17,14 +17,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
-from autograder.assignment import Assignment, load
+from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.errors import BadInput, GraderFault
 from autograder.report.as_json import as_json
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of
-from autograder.submission.archive import MAX_ARCHIVE, find_deliverables, is_archive
-from autograder.submission.working_copy import MAX_FILE_BYTES
+from autograder.submission.archive import MAX_ARCHIVE
+from autograder.submission.deliverables import MAX_FILE_BYTES, TooLarge, find_deliverables, read_regular_files
+from autograder.submission.opening import archive_of
 from tools.batch.export import HandedIn
 from tools.batch.grade import Graded, faulty, grade_one, grader_digest
 
@@ -37,7 +38,7 @@ PATIENCE = 60  # seconds until the first worker is there
 class Packed(NamedTuple):
     """A submission on its way to a worker.
 
-    archive: the name of the archive; empty for a folder.
+    archive: the name of the archive that was handed in; empty for a folder.
     files: the contents of the archive, or of each deliverable, by name.
     """
 
@@ -145,23 +146,20 @@ def _require_certificates(address: str) -> None:
 def packed(path: Path, assignment: Assignment) -> Packed:
     """What is sent to a worker: the archive as it is, or the deliverables that are plain files.
 
-    Of a file that is too large, one byte more than the limit is sent. That is enough for the worker to refuse it.
+    A file that is too large is replaced by zeros, one more than the limit. That is enough for the worker to refuse it.
     """
-    if is_archive(path) and path.is_file():
-        return Packed(path.name, {path.name: _head(path, MAX_ARCHIVE)})
-    folder, files = find_deliverables(path, assignment.deliverables), {}
-    for name in assignment.deliverables:
-        file = folder / name
-        if file.is_file() and not file.is_symlink():
-            with contextlib.suppress(OSError):  # for the worker it is missing then
-                files[name] = _head(file, MAX_FILE_BYTES)
-    return Packed("", files)
-
-
-def _head(path: Path, limit: int) -> bytes:
-    """The first `limit` bytes of a file, and one more if there is one."""
-    with path.open("rb") as file:
-        return file.read(limit + 1)
+    if archive := archive_of(path, assignment.deliverables):
+        limit, files = MAX_ARCHIVE, read_regular_files(archive.parent, [archive.name], MAX_ARCHIVE)
+    else:
+        limit, folder = MAX_FILE_BYTES, find_deliverables(path, assignment.deliverables)
+        files = read_regular_files(folder, assignment.deliverables)
+    sent = {}
+    for name, data in files:
+        if isinstance(data, bytes):
+            sent[name] = data
+        elif isinstance(data, TooLarge):
+            sent[name] = bytes(limit + 1)
+    return Packed("" if path.is_dir() else path.name, sent)
 
 
 def grade_remote(name: str, submission: Packed, grader: str) -> Graded:
@@ -186,7 +184,7 @@ def _warm_assignment(name: str) -> WarmAssignment:
     """The assignment with a running server. It is started once in a worker process, and ends with that process."""
     with _lock:
         if name not in _warm:
-            assignment = load(name)
+            assignment = Course.here().load(name)
             checks = checks_of(assignment)
             server = Server(assignment.preload, warm_for_batch=True)
             _warm[name] = WarmAssignment(assignment, checks, grader_digest(assignment, checks), server)

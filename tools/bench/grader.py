@@ -13,7 +13,7 @@ import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from autograder.assignment import REFERENCE, load
+from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.errors import BadInput, GraderFault
@@ -79,7 +79,7 @@ def jail() -> None:
 
     checks = [check for check in _checks() if check.judge.drive == Drive.OBSERVE and not check.device]
     added, walls = [], []
-    with reference_runs(load("a01")) as runs:
+    with reference_runs(_assignment()) as runs:
         unjailed = replace(runs.runner, jail=Jail(1, False))
 
         def milliseconds(runner: Runner, check: Check) -> float:
@@ -114,7 +114,7 @@ def batch() -> None:
 
 
 def _grade_sample_class(checks: list[Check]) -> tuple[Gradebook, Timing]:
-    assignment = load("a01")
+    assignment = _assignment()
     with tempfile.TemporaryDirectory() as folder:
         write_class(assignment, Path(folder) / "in", CLASS)
         before, started = os.times(), time.monotonic()
@@ -132,12 +132,16 @@ def help_text() -> None:
 _IMPORT = [sys.executable, "-c", "import torch"]
 
 
+def _assignment() -> Assignment:
+    return Course.here().load("a01")
+
+
 def _grade(*options: str) -> list[str]:
-    return [sys.executable, "-m", "autograder", "grade", "a01", "--from", str(REFERENCE / "a01_transformer"), *options]
+    return [sys.executable, "-m", "autograder", "grade", "a01", "--from", str(_assignment().reference), *options]
 
 
 def _checks() -> list[Check]:
-    return collect(load("a01"))
+    return collect(_assignment())
 
 
 def _time(command: list[str]) -> Timing:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE
+from autograder.assignment import Course
 
 REPEATS = 5
 
@@ -55,9 +55,11 @@ def course_module(name: str) -> ModuleType:
     import torch
 
     torch.set_num_threads(1)
-    sys.path[:0] = [p for p in map(str, (REFERENCE, ASSIGNMENTS)) if p not in sys.path]  # references come before stubs
+    course = Course.here()
+    folders = (str(course.reference), str(course.assignments))  # references come before stubs
+    sys.path[:0] = [folder for folder in folders if folder not in sys.path]
     package = importlib.import_module(name.partition(".")[0])
-    beside = str(ASSIGNMENTS / package.__name__)  # where the demo lies
+    beside = str(course.assignments / package.__name__)  # where the demo lies
     if beside not in package.__path__:
         package.__path__.append(beside)
     return importlib.import_module(name)
