@@ -7,7 +7,6 @@ So a fault costs its own points.
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,6 +28,7 @@ from autograder.report.hints import Hint, recognise
 from autograder.report.report import NOT_RUN, Report, Row, empty_rows, environment
 from autograder.report.status import Status
 from autograder.running import Runner
+from autograder.sandbox.device import has_device
 from autograder.sandbox.outcome import Ending, Interrupted, Outcome, ServerLost
 from autograder.source.bindings import defines
 from autograder.source.delegate import delegate
@@ -150,13 +150,6 @@ def grade(
     report.interrupted |= time.monotonic() >= runner.deadline
     report.seconds = time.monotonic() - started
     return report
-
-
-def has_device(device: str) -> bool:
-    """Whether there is such a device, asked without importing torch."""
-    if device == "cuda":
-        return Path("/dev/nvidiactl").exists()
-    return sys.platform == "darwin" and os.uname().machine == "arm64"
 
 
 def _judge_each(rows: list[Row], work: Callable[[Row], None], runner: Runner, jobs: int | None, progress: Progress) -> None:

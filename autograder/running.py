@@ -146,7 +146,8 @@ class Runner:
         seconds: for all steps together, from now on. What the server took to start is not the submission's.
         watched: steps under the watch for forbidden calls. It takes time, so these do not count.
         """
-        outcome, deadline, rounds = Outcome(Ending.OBSERVED), time.monotonic() + seconds, []
+        outcome, deadline = Outcome(Ending.OBSERVED), time.monotonic() + seconds
+        rounds: list[list[Step]] = []
         for number in range(steps):
             rounds.append([])
             for worker in workers:

@@ -10,7 +10,7 @@ from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.outcome import Ending
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker
-from autograder.session import checks_of, grade_folder, scratch_space
+from autograder.session import GradeOptions, checks_of, grade_folder, scratch_space
 from autograder.submission.working_copy import working_copy
 
 BASELINE_LOOKS_FOR_THE_STUDENT = '''
@@ -43,7 +43,7 @@ def server():
 def test_ctrl_c_ends_one_grade_and_not_those_that_come_after_it(server):
     """As in `watch`: the server stays, and the next save is graded."""
     assignment = Course.here().load("a01")
-    source, checks = assignment.reference, checks_of(assignment, only="causal_mask")
+    source, checks = assignment.reference, checks_of(assignment, GradeOptions(only="causal_mask"))
 
     def ctrl_c(row):
         raise KeyboardInterrupt
@@ -74,7 +74,7 @@ def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_p
 def test_a_worker_that_is_given_up_before_it_is_forked_leaves_the_server_alive(server):
     """Its control socket is closed by then, and the server writes to it."""
     assignment = Course.here().load("a01")
-    checks = checks_of(assignment, only="causal_mask")
+    checks = checks_of(assignment, GradeOptions(only="causal_mask"))
     grade_folder(assignment.reference, assignment, checks, server)
     before = server.pid
     for _ in range(20):
