@@ -326,8 +326,8 @@ def broken_in(archive: Path, target: Path, name: str, before: bytes, after: byte
 )
 def test_a_grader_that_fails_on_the_way_keeps_what_it_knows(packed, tmp_path, say, error, score, words):
     """A bug of ours costs nothing; what a submission may have used up is not granted."""
-    planted = f"    raise {error}('planted')\n    for row in alone:".encode()
-    broken = broken_in(packed.archive, tmp_path / "b.zip", "autograder/grading.py", b"    for row in alone:", planted)
+    planted = f"    raise {error}('planted')\n    for row in timed:".encode()
+    broken = broken_in(packed.archive, tmp_path / "b.zip", "autograder/grading.py", b"    for row in timed:", planted)
     folder = packed.toy.submission(tmp_path / "s", weighted="return None", mean="return None")
     run = dry_run(broken, folder, tmp_path / "results")
     say(f"grader raises {error}", run)
