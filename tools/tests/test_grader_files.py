@@ -43,7 +43,7 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
 
 def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, monkeypatch):
     from autograder.session import checks_of
-    from tools.batch.batch import grader_digest
+    from tools.batch.grade import grader_digest
 
     grader, assignment = tmp_path / "autograder", HERE.load("a01")
     checks = checks_of(assignment)[:1]

@@ -20,8 +20,9 @@ from hypothesis import strategies as st
 from autograder.errors import GraderFault
 from autograder.tests.sandbox.attacks import HONEST, source
 from autograder.tests.toy_course import course_copy, wait_for_worker
-from tools.batch.batch import file_name, safe_cell
 from tools.batch.export import METADATA
+from tools.batch.stored import file_name
+from tools.batch.tables import safe_cell
 
 WRONG_SIGN = HONEST | {"weighted": "return -(x @ w)"}
 FORMULA = '=HYPERLINK("http://x","y")'
@@ -108,7 +109,7 @@ def test_what_is_graded_is_taken_over_and_what_changed_is_graded_anew(toy, small
     shutil.copytree(folder, tmp_path / "in")
     shutil.copytree(to, tmp_path / "out")
     (tmp_path / "in/submission_3/sums.py").write_text(source(WRONG_SIGN))
-    (tmp_path / "out/reports/submission_1.json").write_text('{"fingerprint": "cut of')
+    (tmp_path / "out/reports/submission_1.json").write_text('{"digest": "cut of')
     done = toy.run(
         "batch", "a90", "--from", str(tmp_path / "in"), "--to", str(tmp_path / "out"), "--against", str(to), module="tools"
     )
@@ -204,7 +205,7 @@ def test_what_cannot_be_graded_costs_no_one_else_and_is_tried_again(toy, tmp_pat
 def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(toy, tmp_path, monkeypatch):
     from autograder.assignment import Course
     from autograder.check.collecting import collect
-    from tools.batch import batch
+    from tools.batch import grade as grading
 
     assignment = Course.here().load("a01")
     checks = collect(assignment)
@@ -213,8 +214,8 @@ def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(t
         def grade_folder(*_, **__):
             raise error
 
-        monkeypatch.setattr(batch, "grade_folder", grade_folder)
-        return batch.grade_one(tmp_path, assignment, checks, server=None)
+        monkeypatch.setattr(grading, "grade_folder", grade_folder)
+        return grading.grade_one(tmp_path, assignment, checks, server=None)
 
     report, _, refused = fail(ZeroDivisionError("\x1b[2J"))
     assert {c["status"] for c in report["checks"]} == {"grader_fault"} and report["score"] == report["max_score"]

@@ -26,7 +26,7 @@ from autograder.gradescope.policy import Settings
 from autograder.report.as_json import manifest_hash
 from autograder.tests.toy_course import Toy, course_copy
 from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
-from tools.gradescope.dry_run import _read as read_results
+from tools.gradescope.dry_run import _read_results as read_results
 from tools.gradescope.package import build
 
 HERE = Course.here()
@@ -162,7 +162,7 @@ def say(capsys):
 
 def complete(run: DryRun, ids: list[str] = IDS) -> dict:
     """The run keeps the contract, and has a row for each check of the manifest."""
-    assert run.problems == [], "\n".join([*run.problems, run.said])
+    assert run.problems == [], "\n".join([*run.problems, run.stdout])
     value = run.results
     assert [t["extra_data"]["id"] for t in value["tests"]] == value["extra_data"]["manifest"] == ids
     assert value["extra_data"]["manifest_sha256"] == manifest_hash(ids)
@@ -296,7 +296,7 @@ def test_dry_run_with_metadata_that_cannot_be_read(packed, tmp_path, say):
     (tmp_path / "m.json").write_text('{"created_at": "yester')
     run = dry_run(packed.archive, packed.toy.submission(tmp_path / "s"), tmp_path / "results", tmp_path / "m.json")
     say("broken metadata", run)
-    assert complete(run)["score"] == 100 and "metadata: submission_metadata.json cannot be read" in run.said
+    assert complete(run)["score"] == 100 and "metadata: submission_metadata.json cannot be read" in run.stdout
 
 
 def test_a_perfect_run_has_everything_that_gradescope_shows(packed, tmp_path):
@@ -308,7 +308,7 @@ def test_a_perfect_run_has_everything_that_gradescope_shows(packed, tmp_path):
     (row,) = value["leaderboard"]
     assert row["name"] == "pace" and row["order"] == "asc" and 0 < row["value"] < 3
     assert "92 of 92 points; 4 of 4 checks pass." in value["output"] and "1 more checks" in value["output"]
-    assert "isolation level" in run.said and "isolation" not in value["output"]
+    assert "isolation level" in run.stdout and "isolation" not in value["output"]
     assert "keeps the contract" in summary(run)
     assert json.loads((tmp_path / "results/results.json").read_text()) == value
 
@@ -360,7 +360,7 @@ def test_a_grader_that_hangs_leaves_the_report_so_far(patient, tmp_path, say):
     say("grader hangs", run)
     value = complete(run)
     assert "The run was killed from outside before its end." in value["output"]
-    assert value["score"] == 0 and "ended with status 137" in run.said
+    assert value["score"] == 0 and "ended with status 137" in run.stdout
     assert all(t["output"].startswith("Not reached, so there is no verdict.") for t in value["tests"])
 
 
