@@ -16,6 +16,7 @@ from autograder.report.html import render_page
 from autograder.report.report import Report, Row
 from autograder.report.terminal import print_report
 
+_STAMP = re.compile(r"\[([WEI])\d{4} [\d:.]+ ")  # before a warning of PyTorch
 _MEASURED = re.compile(r"\d+(\.\d+)?(?= times\b| s\b| seconds\b| MB\b)")  # times and memory in a message
 
 
