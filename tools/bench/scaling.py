@@ -49,7 +49,7 @@ def tokens() -> None:
 
 
 def update() -> None:
-    """`training_step` (four parts, one gradient, clipping, AdamW, a rate) over its matmuls: a01's model, 12 texts of 64."""
+    """`training_step` (micro-batches, clipping, AdamW, a learning rate) over its matmuls: a01's model, 12 sequences of 64 tokens."""
     amp, schedule, accumulate = (course_module(f"a04_scaling.{name}") for name in ("amp", "schedule", "accumulate"))
     gpt, optim = course_module("given.a01_transformer.model"), course_module("given.a02_training.optim")
     torch.manual_seed(0)
@@ -57,20 +57,20 @@ def update() -> None:
     optimizer = optim.AdamW(schedule.groups(model, 0.1), lr=1e-3)
     scheduler = schedule.Scheduler(optimizer, lambda step: schedule.warmup_stable_decay(min(step, 1000), 1000, 1e-3))
     text = torch.randint(65, (12, 65))
-    for n_parts in (1, 4):
-        parts = accumulate.split_batch((text[:, :-1], text[:, 1:]), n_parts)
+    for n_micro_batches in (1, 4):
+        micro_batches = accumulate.split_batch((text[:, :-1], text[:, 1:]), n_micro_batches)
         bare = products([(128, 512), (512, 128)])
         work = {
-            "step": lambda p=parts: [
-                amp.training_step(model, optimizer, p, amp.Scaler.off(), scheduler=scheduler) for _ in range(15)
+            "step": lambda m=micro_batches: [
+                amp.training_step(model, optimizer, m, amp.Scaler.off(), scheduler=scheduler) for _ in range(15)
             ],
             "products": lambda b=bare: [b() for _ in range(15)],
         }
         line(
-            f"training step of a04 in {n_parts} part{'s' * (n_parts > 1)} over its matmuls in one",
+            f"training step of a04 in {n_micro_batches} micro-batch{'es' * (n_micro_batches > 1)} over its matmuls in one",
             [r["step"] / r["products"] for r in by_turns(work)],
             "x",
-            *([1.9] if n_parts == 1 else []),
+            *([1.9] if n_micro_batches == 1 else []),
         )
 
 

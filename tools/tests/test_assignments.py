@@ -74,7 +74,7 @@ COURSE = {
     "a04": Facts(
         mistakes=(
             "leftmost_pair_first",
-            "divided_by_the_parts",
+            "divided_by_the_micro_batches",
             "clipped_before_unscaling",
             "snapshot_holds_live_tensors",
             "clipped_before_the_sum",
