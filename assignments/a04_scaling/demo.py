@@ -93,9 +93,9 @@ def train(folder: Path, steps: int, kill_rank: int | None = None, kill_step: int
             tokenizer_of(corpus.train).save(folder / "tokenizer.json")
         collective.all_reduce(torch.zeros(1, device=device))  # nobody goes on before the tokenizer is there
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
-        start = tokenizer.ids[SPECIAL[0]]
+        bos_token = tokenizer.ids[SPECIAL[0]]  # it ends a tale, and so the next one begins with it
         documents, held_out = (
-            [[*tokenizer.encode(text.removesuffix(END)), start] for text in texts]
+            [[*tokenizer.encode(text.removesuffix(END)), bos_token] for text in texts]
             for texts in (corpus.train, corpus.held_out[:256])
         )
         torch.manual_seed(collective.rank)  # ranks begin differently, and broadcast_parameters corrects that
@@ -123,7 +123,7 @@ def train(folder: Path, steps: int, kill_rank: int | None = None, kill_step: int
             if (collective.rank, step) == (kill_rank, kill_step):
                 os.kill(os.getpid(), signal.SIGKILL)
             batch = random_documents(
-                documents, BATCH_SIZE, start, generator
+                documents, BATCH_SIZE, bos_token, generator
             )  # every rank draws the global batch, and takes its shard
             shard = parallel.shard_batch(batch, collective.rank, collective.size)
             micro_batches = split_batch(shard, min(MICRO_BATCHES, len(shard[0]))) if len(shard[0]) else []
@@ -136,7 +136,7 @@ def train(folder: Path, steps: int, kill_rank: int | None = None, kill_step: int
         log.close()
         if not first:
             return True
-        batches = [document_rows(held_out[at : at + 64], start) for at in range(0, len(held_out), 64)]
+        batches = [document_rows(held_out[at : at + 64], bos_token) for at in range(0, len(held_out), 64)]
         tokens = sum(map(len, held_out))
         per_character = evaluate(model, batches) * tokens / sum(map(len, corpus.held_out[:256]))
         way = (UNIGRAM - per_character) / (UNIGRAM - corpus.floor)

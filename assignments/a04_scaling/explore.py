@@ -136,9 +136,9 @@ def sum_of_means(model, micro_batches) -> None:
 
 corpus = corpora.load("tales")
 tales = train(corpus.train, 512, ["<|end|>"])
-START = tales.ids["<|end|>"]
-documents, held_out = ([tales.encode(text[:-1]) + [START] for text in some] for some in (corpus.train, corpus.held_out[:128]))  # noqa: RUF005
-validation = [document_rows(held_out, START)]
+BOS_TOKEN = tales.ids["<|end|>"]
+documents, held_out = ([[*tales.encode(text[:-1]), BOS_TOKEN] for text in some] for some in (corpus.train, corpus.held_out[:128]))
+validation = [document_rows(held_out, BOS_TOKEN)]
 per_character = sum(map(len, held_out)) / sum(map(len, corpus.held_out[:128]))
 STEPS, BATCH_SIZE = 120, 16
 
@@ -155,7 +155,7 @@ def run(n_micro_batches: int, gradients=accumulate_gradients) -> tuple[list[floa
     scheduler = Scheduler(optimizer, lambda number: warmup_stable_decay(number, STEPS, 6e-3))
     losses, grad_norms, first = [], [], None
     for step in range(STEPS):
-        inputs, targets = random_documents(documents, BATCH_SIZE, START, generator)
+        inputs, targets = random_documents(documents, BATCH_SIZE, BOS_TOKEN, generator)
         order = (targets != -100).sum(1).argsort()  # short tales first, so that micro-batches differ
         optimizer.zero_grad()
         gradients(model, split_batch((inputs[order], targets[order]), n_micro_batches))
@@ -202,7 +202,7 @@ widths, shares = (32, 64, 128, 256), []
 for width in widths:
     model = GPT(GPTConfig(tales.vocab_size, 48, d_model=width, n_heads=4, n_layers=2))
     optimizer = torch.optim.AdamW(model.parameters())
-    batch = random_documents(documents, 16, START, torch.Generator().manual_seed(0))
+    batch = random_documents(documents, 16, BOS_TOKEN, torch.Generator().manual_seed(0))
     n_weights = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "positions" not in name)
     throughput = Throughput(flops_per_token(n_weights, 2, width, batch[0].shape[1]), peak, clock=time.process_time)
     readings = []

@@ -28,11 +28,11 @@ def cache() -> None:
     model = ours.Transformer(ours.ModelConfig(65, 256, 384, 6, 6)).eval()
     rival = theirs.Transformer(theirs.ModelConfig(65, 256, 384, 6, 6)).eval()
     rival.load_state_dict(model.state_dict())
-    prompt, one, places = torch.randint(65, (1, PROMPT)), torch.zeros(1, 1, dtype=torch.int64), torch.arange(PROMPT)[None]
-    texts = {}
+    prompt, one, positions = torch.randint(65, (1, PROMPT)), torch.zeros(1, 1, dtype=torch.int64), torch.arange(PROMPT)[None]
+    sequences = {}
 
     def written(name: str, write: Callable[[], list]) -> None:
-        texts[name] = write()
+        sequences[name] = write()
 
     actions = {
         "cached": lambda: written("cached", lambda: writing.generate(model, prompt.tolist(), NEW, greedy)),
@@ -40,12 +40,12 @@ def cache() -> None:
         "single": lambda: [model(one) for _ in range(NEW)],
     }
     passes = {
-        "prefill": lambda: writing.prefill(model, prompt, places, model.new_caches(1, PROMPT)),
+        "prefill": lambda: writing.prefill(model, prompt, positions, model.new_caches(1, PROMPT)),
         "forward": lambda: model(prompt),
     }
     with torch.no_grad():
         rounds, short_rounds = by_turns(actions), by_turns(passes, 5 * REPEATS)
-    if texts["cached"] != texts["again"]:
+    if sequences["cached"] != sequences["again"]:
         raise GraderFault("with a cache the reference of a03 writes other tokens than without")
     ratio = lambda above, below, among=rounds: [r[above] / r[below] for r in among]
     line(f"{NEW} tokens after {PROMPT}, everything read again by `given` over cached", ratio("again", "cached"), "x", at_least=7)
@@ -54,7 +54,7 @@ def cache() -> None:
 
 
 def stream() -> None:
-    """One text through a window of 256 and 4 sinks: memory and time of a token after 1,000 tokens and after 100,000."""
+    """One sequence through a window of 256 and 4 sinks: memory and time of a token after 1,000 tokens and after 100,000."""
     import psutil
 
     ours, process = course_module("a03_modern.model"), psutil.Process()
@@ -65,8 +65,8 @@ def stream() -> None:
     def read(upto: int) -> float:
         nonlocal start
         begin, first = time.process_time(), start
-        for place in range(start, upto):
-            token.fill_(int(model(token, torch.tensor([[place]]), caches)[0, -1].argmax()))
+        for position in range(start, upto):
+            token.fill_(int(model(token, torch.tensor([[position]]), caches)[0, -1].argmax()))
         start = upto
         return 1000 * (time.process_time() - begin) / (upto - first)
 
@@ -87,7 +87,7 @@ def stream() -> None:
 
 
 def step() -> None:
-    """A training step (forward, loss, backward, AdamW) over its matmuls alone: four blocks of d_model 128, 12 texts of 64."""
+    """A training step (forward, loss, backward, AdamW) over its matmuls alone: four blocks of d_model 128, 12 sequences of 64."""
     old, new, optim = (
         course_module("a01_transformer.model"),
         course_module("a03_modern.model"),

@@ -155,7 +155,7 @@ def test_step_with_infinity_is_skipped(solution, draw):
 @weight(1.5)
 @matches_reference
 def test_scheduler_counts_updates(solution, draw):
-    """The update uses the learning rate that was set for it. The scheduler moves on afterwards, once for each update that is done."""
+    """The update uses the learning rate that was set for it. Then the scheduler moves on, once for each update that is done."""
     module = with_gradients(draw, 5)
     optimizer = torch.optim.SGD(module.parameters(), lr=9.0)
     scheduler = solution.schedule.Scheduler(optimizer, lambda number: (0.5, 0.03, 0.25, 0.01)[number - 1])

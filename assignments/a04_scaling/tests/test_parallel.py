@@ -274,7 +274,7 @@ def test_parts_cost_no_calls(solution, draw):
 @weight(0.75)
 @matches_reference
 def test_rank_without_a_row_steps_along(solution, draw):
-    """A last batch with fewer sequences than ranks: the one without any makes the same calls and the same step, and has the loss."""
+    """A last batch with fewer sequences than ranks: the one without any makes the same calls and step, and has the loss."""
     ranks = together(solution, draw, [batch(draw, [4, 2]), batch(draw, [3])], 3, 1)
     return {str(number): {"weights": rank["weights"], "steps": rank["steps"]} for number, rank in enumerate(ranks)}
 
