@@ -60,7 +60,7 @@ class Warm:
         scratch = Path(tempfile.mkdtemp(dir=self.runs.scratch))
         scratch.chmod(0o711)  # the user of the submission passes through
         copy = tree if isinstance(tree, Tree) else working_copy(tree, self.assignment, scratch / "tree")
-        return grade(self.runs.run, copy, checks, scratch)
+        return grade(self.runs.runner, copy, checks, scratch)
 
 
 @pytest.fixture(
