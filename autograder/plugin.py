@@ -12,6 +12,7 @@ import pytest
 from autograder.check import collecting
 from autograder.check.collecting import ITEM, CheckItem
 from autograder.errors import BadInput
+from autograder.judge.judge import Drive
 
 
 class NotRight(Exception):
@@ -31,7 +32,7 @@ class RunnableCheck(CheckItem):
         bench = _bench(self.config, self.check)
         in_process = getattr(options, "usepdb", False) or options.capture == "no"
         try:
-            judgement = (bench.in_process if in_process and self.check.judge.mode == "observe" else bench.judge)(self.check)
+            judgement = (bench.in_process if in_process and self.check.judge.drive == Drive.OBSERVE else bench.judge)(self.check)
         except BadInput as missing:
             raise NotRight(str(missing)) from None
         if judgement.outcome.output:
@@ -68,7 +69,9 @@ class _Bench:
         scratch, jail = self._open.enter_context(scratch_space()), self._open.enter_context(reserve_user())
         self.server = self._open.enter_context(Server(self.assignment.preload))
         self.tree = working_copy(folder, self.assignment, scratch / "tree")
-        self.grader = Grader(Runner(self.server, self.assignment, scratch / "cwd", self.tree, jail))
+        self.grader = Grader(
+            Runner(self.server, self.assignment, scratch / "cwd", self.tree.baseline(scratch / "baseline"), jail)
+        )
 
     def judge(self, check):
         return self.grader.judge(check, self.tree)
@@ -81,7 +84,7 @@ class _Bench:
 
         from autograder.check.draw import Draw
         from autograder.observation.serialization import deserialize, serialize
-        from autograder.sandbox.outcome import Outcome
+        from autograder.sandbox.outcome import Ending, Outcome
         from autograder.sandbox.worker import Solution
 
         sys.path.insert(0, str(self.assignment.folder.parent))
@@ -91,8 +94,8 @@ class _Bench:
             observation = check.function(Solution(self.assignment.package, str(self.assignment.folder)), draw)
         finally:
             sys.path.remove(str(self.assignment.folder.parent))
-        outcome = Outcome("observed", deserialize(serialize(observation)), draw.input_digests())
-        return self.grader._compare(check, self.grader.golden(check), outcome, 0.0)
+        outcome = Outcome(Ending.OBSERVED, deserialize(serialize(observation)), draw.input_digests())
+        return self.grader.compare(check, self.grader.golden(check), outcome)
 
     def close(self) -> None:
         self._open.close()
@@ -110,9 +113,9 @@ _benches = pytest.StashKey[dict]()
 
 
 def _bench(config, check) -> _Bench:
-    from autograder.assignment import ASSIGNMENTS
+    from autograder.assignment import Course
 
-    folder = ASSIGNMENTS / check.path.parents[1].name
+    folder = Course.here().assignments / check.path.parents[1].name
     benches = config.stash.setdefault(_benches, {})
     if folder not in benches:
         benches[folder] = _Bench(folder)

@@ -17,9 +17,9 @@ WORTH_IT = 20  # checks; below that, compiling where it is needed takes no longe
 _UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # PEP 552: nobody compares it with the source
 
 
-def precompile(run: Runner, tree: Tree) -> None:
+def precompile(runner: Runner, tree: Tree) -> None:
     """Put compiled code beside the sources of the package in this tree."""
-    outcome = run.compile(tree)
+    outcome = runner.compile(tree)
     cache = tree.folder / "__pycache__"
     cache.mkdir()
     cache.chmod(0o755)

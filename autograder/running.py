@@ -1,4 +1,4 @@
-"""One check on one tree: builds the request, drives the worker as the judge asks for, and hands back what was seen."""
+"""One check on one tree: build the request, drive the workers as the judge asks for, and hand back what became of them."""
 
 import base64
 import json
@@ -6,123 +6,160 @@ import math
 import random
 import shutil
 import tempfile
+import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled
+from autograder.judge.judge import Drive
+from autograder.judge.pace import UNTIMED, WATCHED
 from autograder.judge.task import Task
+from autograder.observation.golden import Golden
 from autograder.observation.serialization import MalformedObservation
 from autograder.sandbox.jail import Jail, library_folders
-from autograder.sandbox.outcome import Interrupted, Outcome, Step
+from autograder.sandbox.outcome import Ending, Interrupted, Outcome, Step
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker, observe
 from autograder.submission.working_copy import Tree
 
-UNTIMED, WATCHED = 2, 2  # steps of a timed check: set-up and warm-up; those that are watched for forbidden calls
-_UNFORESEEN = random.SystemRandom()  # which ones: a submission that knew would behave in these alone
+_UNFORESEEN = random.SystemRandom()  # which steps are watched: a submission that knew would behave in these alone
 
 
 @dataclass(frozen=True)
 class Runner:
-    """How to run a check. scratch: a folder in which each worker gets one of its own; given: a tree without student code;
-    exact: float64 for float32; seed: added to the check's own; deadline: of the whole grade, by time.monotonic();
-    quiet: held while a timed check runs, so that those of other grades on this machine wait."""
+    """How checks are run.
+
+    scratch: a folder in which each worker gets one of its own.
+    baseline: a tree without student code, which timed checks are compared with.
+    exact: float64 instead of float32.
+    seed: is added to the check's own seed.
+    deadline: of the whole grade, by time.monotonic().
+    timing_lock: held while a timed check runs, so that those of other grades on this machine wait.
+    cancelled: set by Ctrl-C. It ends this run and no other run of the same server.
+    """
 
     server: Server
     assignment: Assignment
     scratch: Path
-    given: Tree
+    baseline: Tree
     jail: Jail
     exact: bool = False
     seed: int = 0
     device: str = "cpu"
     deadline: float = math.inf
     timing_lock: AbstractContextManager = field(default_factory=nullcontext)
+    cancelled: threading.Event = field(default_factory=threading.Event)
 
     def in_float64(self) -> "Runner":
+        """The same, with every float32 number of a check as the float64 of the same value."""
         return replace(self, exact=True)
 
-    def observe(self, check: Check, tree: Tree) -> Outcome:
-        """What the check sees in this tree; the steps of a stepwise check become leaves "step 0.out", …."""
-        with self._private_folder() as folder:
-            request = self._request(check, tree, folder)
-            if check.judge.mode == "observe":
-                return self._in_time(observe(self.server, request, self._seconds(check)))
-            with Worker(self.server, request) as worker:
-                worker.start_clock()
-                return self._in_time(self._drive([worker], self._seconds(check), rounds=_rounds(check)))
+    def run(self, check: Check, tree: Tree, golden: Golden) -> Outcome:
+        """What becomes of a check in this tree, with everything measured that its judge decides on.
 
-    def train(self, check: Check, tree: Tree, task: Task) -> Outcome:
-        """Train in one worker, predict in another: the first never gets held-out text, the second never what follows.
-
-        What the first sends back goes to the second as it came; here it is only looked through.
+        ServerLost: the server was killed again and again.
+        Interrupted: the run was cancelled, or its deadline came.
         """
-        with self._private_folder() as folder:
-            request = self._request(check, tree, folder)
-            trained = self._in_time(observe(self.server, request, self._seconds(check), [zlib.compress(task.text)]))
-        if trained.kind != "observed":
-            return trained
-        with self._private_folder() as folder:
-            request = self._request(check, tree, folder) | {"mode": "predict", "name": check.judge.predict.__name__}
-            prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
-            predicted = self._in_time(observe(self.server, request, self._seconds(check), [prefixes, trained.frame]))
-        if predicted.kind == "observed":
-            predicted.observation = {
-                "history": trained.observation.get("history"),
-                "log_probs": predicted.observation.get("log_probs"),
-            }
-        return replace(predicted, output=trained.output + predicted.output)
+        match check.judge.drive:
+            case Drive.TRAIN:
+                return self.train(check, tree, Task.of(golden))
+            case Drive.STEP:
+                return self.step(check, tree, timed=check.judge.baseline)
+            case _:
+                return self.observe(check, tree)
 
-    def compile(self, tree: Tree) -> Outcome:
-        """The compiled code of each file of the package, by module; nothing of it is run."""
+    def observe(self, check: Check, tree: Tree) -> Outcome:
+        """What the check sees in this tree, without a clock. Steps of a stepwise check become leaves "step 0.out", …."""
+        if check.judge.drive == Drive.STEP:
+            return replace(self.step(check, tree, timed=False), peaks=None)
         with self._private_folder() as folder:
-            request = {"mode": "compile", "folder": str(tree.folder), "scratch": folder, "seconds": self.assignment.seconds}
-            jail = self._jail(tree, self.assignment.memory_mb)
-            return observe(self.server, request | {"jail": jail}, self.assignment.seconds)
+            return self._in_time(self._observe(self._request(check, tree, folder), self._seconds(check)))
 
-    def pace(self, check: Check, tree: Tree) -> tuple[Outcome, float]:
-        """The observation, and the median ratio to the baseline; both workers take turns, one repetition each."""
-        watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, _rounds(check)), WATCHED))
+    def step(self, check: Check, tree: Tree, timed: bool) -> Outcome:
+        """Step a check to its end. `timed`: in turns with the baseline, one repetition each."""
+        steps = check.judge.steps
+        watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, steps), WATCHED) if timed else ())
         with ExitStack() as stack:
-            mine, theirs = (stack.enter_context(self._private_folder()) for _ in range(2))
-            requests = self._request(check, tree, mine), self._request(check, self.given, theirs, baseline=True)
-            workers = [stack.enter_context(Worker(self.server, request)) for request in requests]
+            folder = stack.enter_context(self._private_folder())
+            requests = [self._request(check, tree, folder)]
+            if timed:
+                folder = stack.enter_context(self._private_folder())
+                requests.append(self._request(check, self.baseline, folder, baseline=True))
+            workers = [stack.enter_context(Worker(self.server, r, cancelled=self.cancelled)) for r in requests]
             for worker in workers:
                 worker.start_clock()
-            outcome = self._in_time(self._drive(workers, self._seconds(check), _rounds(check), watched))
-        if outcome.kind != "observed":
-            return outcome, float("inf")
-        pairs = zip(outcome.steps[::2], outcome.steps[1::2], strict=True)
-        timed = [(m.seconds, t.seconds) for i, (m, t) in enumerate(pairs) if i >= UNTIMED and i not in watched]
-        return outcome, check.judge.ratio(*zip(*timed, strict=True))
+            outcome, rows = self._drive(workers, self._seconds(check), steps, watched)
+        if outcome.kind == Ending.OBSERVED:
+            own = [row[0] for row in rows]
+            outcome.peaks = tuple(step.peak_bytes for step in own)
+            outcome.cpu_seconds, outcome.peak_kb = sum(step.seconds for step in own), max(outcome.peaks) >> 10
+            if timed:
+                counted = [row for i, row in enumerate(rows) if i >= UNTIMED and i not in watched]
+                outcome.times = tuple((own.seconds, baseline.seconds) for own, baseline in counted)
+        return self._in_time(outcome)
 
-    def _drive(self, workers: list[Worker], seconds: float, rounds: int, watched: frozenset[int] = frozenset()) -> Outcome:
-        """Step the workers in turn; the first is the one that is judged, the outcome carries the steps of all.
+    def train(self, check: Check, tree: Tree, task: Task) -> Outcome:
+        """Train in one worker and predict in another. The first gets no held-out text, the second never what follows.
 
-        seconds: for all steps together, from now on: what the server took to start is not the submission's. watched: steps under the trap on forbidden calls, which takes time and so does not count.
+        What the first sends back goes to the second as it came. Here it is only looked through.
         """
-        steps: list[Step] = []
-        first, deadline = Outcome("observed"), time.monotonic() + seconds
-        for number in range(rounds):
+        with self._private_folder() as folder:
+            request = self._request(check, tree, folder)
+            trained = self._in_time(self._observe(request, self._seconds(check), [zlib.compress(task.text)]))
+        if trained.kind != Ending.OBSERVED:
+            return trained
+        with self._private_folder() as folder:
+            request = self._request(check, tree, folder) | {"drive": "predict", "name": check.judge.predict.__name__}
+            prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
+            predicted = self._in_time(self._observe(request, self._seconds(check), [prefixes, trained.frame]))
+        if predicted.kind == Ending.OBSERVED:
+            leaves = {"history": trained.observation.get("history"), "log_probs": predicted.observation.get("log_probs")}
+            predicted.observation = leaves
+        return replace(
+            predicted,
+            output=trained.output + predicted.output,
+            cpu_seconds=trained.cpu_seconds + predicted.cpu_seconds,
+            peak_kb=max(trained.peak_kb, predicted.peak_kb),
+        )
+
+    def compile(self, tree: Tree) -> Outcome:
+        """The compiled code of each file of the package, by module. Nothing of it is run."""
+        with self._private_folder() as folder:
+            request = {"drive": "compile", "folder": str(tree.folder), "scratch": folder, "seconds": self.assignment.seconds}
+            jail = self._jail(tree, self.assignment.memory_mb)
+            return self._observe(request | {"jail": jail}, self.assignment.seconds)
+
+    def _observe(self, request: dict[str, Any], seconds: float, data: Sequence[bytes] = ()) -> Outcome:
+        return observe(self.server, request, seconds, data, self.cancelled)
+
+    def _drive(
+        self, workers: list[Worker], seconds: float, steps: int, watched: frozenset[int]
+    ) -> tuple[Outcome, list[list[Step]]]:
+        """Step the workers in turn; the first is the one that is judged. Returns a list of steps for each round.
+
+        seconds: for all steps together, from now on. What the server took to start is not the submission's.
+        watched: steps under the watch for forbidden calls. It takes time, so these do not count.
+        """
+        outcome, deadline = Outcome(Ending.OBSERVED), time.monotonic() + seconds
+        rounds: list[list[Step]] = []
+        for number in range(steps):
+            rounds.append([])
             for worker in workers:
                 try:
                     step = worker.step(max(0.0, deadline - time.monotonic()), watched=number in watched or number == 1)
                 except MalformedObservation as error:
-                    return Outcome("flooded", error={"message": str(error)})
+                    return Outcome(Ending.FLOODED, error={"message": str(error)}), rounds
                 if isinstance(step, Outcome):
-                    if step.kind == "observed" and worker is workers[0]:
-                        step = Outcome("raised", error={"type": "RuntimeError", "message": "the check ended early", "frames": []})
-                    return step
-                if worker is workers[0]:
-                    first.observation |= {f"step {number}.{path}": leaf for path, leaf in step.observation.items()}
-                steps.append(step)
-        first.steps = steps
-        return first
+                    return _ended_early(step, worker is workers[0]), rounds
+                rounds[-1].append(step)
+            outcome.observation |= {f"step {number}.{path}": leaf for path, leaf in rounds[-1][0].observation.items()}
+        return outcome, rounds
 
     def _seconds(self, check: Check) -> float:
         left = self.deadline - time.monotonic()
@@ -131,8 +168,8 @@ class Runner:
         return min(left, check.limits.get("seconds", self.assignment.seconds))
 
     def _in_time(self, outcome: Outcome) -> Outcome:
-        """The outcome, unless it was the deadline of the whole grade that ended it: that is no verdict on the check."""
-        if outcome.kind == "timeout" and time.monotonic() >= self.deadline:
+        """The outcome, unless the deadline of the whole grade ended it: that is no verdict on the check."""
+        if outcome.kind == Ending.TIMEOUT and time.monotonic() >= self.deadline:
             raise Interrupted
         return outcome
 
@@ -146,8 +183,10 @@ class Runner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _request(self, check: Check, tree: Tree, folder: str, baseline: bool = False) -> dict:
-        probe = check.judge.probe if baseline else None
+    def _request(self, check: Check, tree: Tree, folder: str, baseline: bool = False) -> dict[str, Any]:
+        judge, device = check.judge, check.device or self.device
+        probe = judge.probe if baseline else None
+        memory_mb = 0 if device == "cuda" else int(check.limits.get("memory_mb", self.assignment.memory_mb))
         return {
             "code": base64.b64encode(compiled(check.path)).decode(),
             "path": str(check.path),
@@ -159,17 +198,15 @@ class Runner:
             "solution": f"given.{self.assignment.package}" if baseline else self.assignment.package,
             "seed": (check.seed + self.seed) & 0xFFFFFFFF,
             "exact": self.exact,
-            "device": check.device or self.device,
-            "mode": check.judge.mode,
+            "device": device,
+            "drive": judge.drive,
+            "measures_memory": judge.drive == Drive.STEP and not judge.baseline,
             "seconds": self._seconds(check),
-            "jail": self._jail(
-                tree,
-                0 if "cuda" in (check.device, self.device) else check.limits.get("memory_mb", self.assignment.memory_mb),
-            ),
+            "jail": self._jail(tree, memory_mb),
             "forbidden": [] if baseline else list(self.assignment.forbidden),
         }
 
-    def _jail(self, tree: Tree, memory_mb: int) -> dict:
+    def _jail(self, tree: Tree, memory_mb: int) -> dict[str, Any]:
         return {
             "level": self.jail.level,
             "uid": self.jail.uid,
@@ -179,6 +216,8 @@ class Runner:
         }
 
 
-def _rounds(check: Check) -> int:
-    """Steps of a stepwise check: set-up, warm-up and repetitions, or set-up, small and large."""
-    return UNTIMED + check.judge.repeats if check.judge.mode == "pace" else 3
+def _ended_early(outcome: Outcome, judged: bool) -> Outcome:
+    """The outcome of a worker that has no further step. The judged one should have had as many as its judge asks for."""
+    if outcome.kind == Ending.OBSERVED and judged:
+        return Outcome(Ending.RAISED, error={"type": "RuntimeError", "message": "the check ended early", "frames": []})
+    return outcome

@@ -17,7 +17,7 @@ from types import ModuleType
 
 import pytest
 
-from autograder.assignment import ROOT, Assignment
+from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled, load_code
 from autograder.errors import BadInput, GraderFault
 
@@ -110,7 +110,7 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
     arguments = [
         "-c",
         str(Path(__file__).with_name("collect.ini")),
-        f"--rootdir={ROOT}",
+        f"--rootdir={assignment.course.root}",
         "--collect-only",
         "-q",
         "--noconftest",

@@ -13,6 +13,8 @@ from typing import Any
 from autograder.files import write_atomically
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
+from autograder.report.status import Status
+from autograder.report.view import RowView
 
 MAX_TEXT = 100_000  # Gradescope cuts each output there
 
@@ -30,7 +32,7 @@ def graded(report: dict, settings: Settings, metadata: Metadata, unfinished: str
         "manifest_sha256": report["manifest_sha256"],
         "isolation_level": report["isolation_level"],
         "environment": report["environment"],
-        "regrade": any(c["status"] == "grader_fault" for c in checks),
+        "regrade": any(Status.of(check["status"]).granted for check in checks),
         "earned": report["score"],
         "max_score": report["max_score"],
         "late_percent": percent,
@@ -48,7 +50,7 @@ def graded(report: dict, settings: Settings, metadata: Metadata, unfinished: str
         "visibility": "visible",
         "stdout_visibility": "hidden",
         "extra_data": extra,
-        "tests": [_test(check, settings, unfinished) for check in checks],
+        "tests": [_test(RowView.of(check), check, settings, unfinished) for check in checks],
         "leaderboard": _leaderboard(checks),
     }
 
@@ -63,76 +65,63 @@ def not_graded(report: dict, settings: Settings, metadata: Metadata, free: datet
     )
     value = graded(report, settings, metadata, why)
     value["score"], value["output"] = kept, text(why)
-    value["extra_data"]["refused"].append(metadata.created_at.isoformat())
+    if metadata.created_at:  # without a time there is no rate to be over
+        value["extra_data"]["refused"].append(metadata.created_at.isoformat())
     return value
 
 
-def _test(check: dict, settings: Settings, unfinished: str) -> dict[str, Any]:
-    hidden = check["id"].startswith("hidden/")
+def _test(row: RowView, check: dict, settings: Settings, unfinished: str) -> dict[str, Any]:
     visibility = check["visibility"]
-    if hidden and visibility == "visible":
+    if row.hidden and visibility == "visible":
         visibility = settings.hidden_visibility
-    detail = {key: check[key] for key in ("id", "status", "reason", "seconds", *(() if hidden else ("misconception", "given")))}
+    shown = ("id", "status", "reason", "seconds", *(() if row.hidden else ("misconception", "given")))
     return {
-        "number": check["number"],
-        "name": text(f"{check['part']}: {check['title']}", 500, one_line=True),
-        "score": check["points"],
-        "max_score": check["max_points"],
-        "status": "passed" if check["status"] in ("passed", "grader_fault") else "failed",
-        "output": text(_explain(check, hidden, unfinished)),
+        "number": row.number,
+        "name": text(f"{row.part}: {row.title}", 500, one_line=True),
+        "score": row.points,
+        "max_score": row.max_points,
+        "status": "passed" if row.status is Status.PASSED or row.status.granted else "failed",
+        "output": text(_explain(row, unfinished)),
         "output_format": "text",
-        "tags": [*check["tags"], *(["regrade"] if check["status"] == "grader_fault" else [])],
+        "tags": [*row.tags, *(["regrade"] if row.status.granted else [])],
         "visibility": visibility,
-        "extra_data": detail,
+        "extra_data": {key: check[key] for key in shown},
     }
 
 
-def _explain(check: dict, hidden: bool, unfinished: str) -> str:
-    status, message = check["status"], check["message"]
-    if not_reached(check):
+def _explain(row: RowView, unfinished: str) -> str:
+    if row.not_reached:
         return f"Not reached, so there is no verdict. {unfinished or 'The run was cut short.'}"
-    if status == "grader_fault":
-        fault = "" if hidden else f" What happened: {message}"
-        return f"A fault of the grader, not of your code. Its points are granted for now; your instructors will regrade.{fault}"
-    if status == "not_graded_here":
-        return f"Not graded here, {message}. It is outside the points of this assignment."
-    if status == "not_attempted":
-        return f"Not attempted, {message}."
-    if hidden:
-        return "" if status == "passed" else message
-    lines = [] if status == "passed" else [message, check["hint"]]
-    if check["given"]:
-        lines.append(f"Judged with the given {' and '.join(check['given'])} in place of yours.")
-    if check["output"].strip() and status != "passed" and check["reason"] != "todo":
-        lines.append("It printed:\n" + check["output"].strip())
+    if row.hidden:
+        return row.status.explain("a hidden check met it") if row.status.granted else row.message
+    lines = [row.message, row.hint]
+    if row.given:
+        lines.append(f"Judged with the given {' and '.join(row.given)} in place of yours.")
+    if row.output:
+        lines.append(f"It printed:\n{row.output}")
     return "\n".join(filter(None, lines))
-
-
-def not_reached(check: dict) -> bool:
-    """Whether the run ended before this check had its turn."""
-    return check["status"] == "not_attempted" and not check["reason"]  # one that waits for another part has failed first
 
 
 def _summary(report: dict, settings: Settings, metadata: Metadata, percent: float, score: float, unfinished: str) -> str:
     """What a student reads first. It adds up visible checks alone, so that it tells nothing about hidden ones."""
-    checks = report["checks"]
-    seen = [c for c in checks if not c["id"].startswith("hidden/") or settings.hidden_visibility == "visible"]
-    earned, full = (round(sum(c[key] for c in seen), 2) for key in ("points", "max_points"))
-    counted = [c for c in seen if c["status"] != "not_graded_here"]
-    passed = sum(c["status"] == "passed" for c in counted)
-    lines = [f"{earned:g} of {full:g} points; {passed} of {len(counted)} checks pass."]
-    if len(seen) < len(checks):
-        lines.append(f"{len(checks) - len(seen)} more checks, with the rest of the points, are not shown here.")
+    rows = [RowView.of(check) for check in report["checks"]]
+    visible = [row for row in rows if not row.hidden or settings.hidden_visibility == "visible"]
+    earned, full = round(sum(row.points for row in visible), 2), round(sum(row.max_points for row in visible), 2)
+    graded_here = [row for row in visible if row.status.is_verdict]
+    passed = sum(row.status is Status.PASSED for row in graded_here)
+    lines = [f"{earned:g} of {full:g} points; {passed} of {len(graded_here)} checks pass."]
+    if len(visible) < len(rows):
+        lines.append(f"{len(rows) - len(visible)} more checks, with the rest of the points, are not shown here.")
     if percent:
         hours = metadata.late_by / timedelta(hours=1)
-        total = f", so {score:g} remain" if len(seen) == len(checks) else ""
+        total = f", so {score:g} remain" if len(visible) == len(rows) else ""
         lines.append(f"{hours:.1f} hours after the due date: {percent:g} % of the points are lost{total}.")
     if unfinished:
-        missed = sum(map(not_reached, seen))
-        lines.append(f"{unfinished} {missed} of {len(seen)} checks were not reached. That is no verdict on them.")
-    if faults := sum(c["status"] == "grader_fault" for c in seen):
+        missed = sum(row.not_reached for row in visible)
+        lines.append(f"{unfinished} {missed} of {len(visible)} checks were not reached. That is no verdict on them.")
+    if faults := sum(row.status.granted for row in visible):
         lines.append(f"{faults} checks met a fault of the grader; their points are granted, and your instructors will regrade.")
-    if absent := sum(c["status"] == "not_graded_here" for c in seen):
+    if absent := len(visible) - len(graded_here):
         lines.append(f"Without points, and not graded for want of a device: {absent} extra.")
     return "\n".join(lines + [f"Note: {note}" for note in report["notes"]])
 
@@ -163,6 +152,6 @@ def dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
-def write(path: Path, value: dict[str, Any]) -> None:
+def write_results(path: Path, value: dict[str, Any]) -> None:
     """As a file that is never half written."""
     write_atomically(path, dumps(value))

@@ -1,42 +1,55 @@
-"""Sums done on paper: the student's numbers in `by_hand.toml` are compared with hashes of the right ones.
+"""Problems solved on paper: the student's numbers in `by_hand.toml` are compared with hashes of the right ones.
 
-A hash is a deterrent, no secret: three decimals can be tried out. One more or less in the last decimal is accepted.
+A hash is a deterrent and no secret, because three decimals can be tried out. One more or less in the last decimal counts
+as right.
 """
 
 import hashlib
 from decimal import Decimal, InvalidOperation
 
+from autograder.errors import GraderFault
+from autograder.judge.evidence import Evidence
 from autograder.judge.judge import Judge
 from autograder.judge.mismatch import Mismatch
+from autograder.judge.reason import Reason
 from autograder.observation.golden import Expected, Golden
 from autograder.observation.leaf import Observation
 
 
 class AnswersByHand(Judge):
-    """One number, written with `digits` decimals (0: a count, which must be exact)."""
+    """One number of `by_hand.toml`.
+
+    key: the name of the question.
+    digits: decimals that are asked for. 0 asks for a count, which must be exact.
+    """
 
     def __init__(self, key: str, digits: int):
         self.key, self.digits = key, digits
 
     def record(self, observation: Observation) -> Golden:
-        """Golden leaves that hold the accepted numbers as hashes alone."""
-        right, unit = self._read(observation["answer"]), Decimal(1).scaleb(-self.digits)
+        """Golden leaves that hold the accepted numbers as hashes alone.
+
+        GraderFault: the answer of the reference is not of the form that is asked for.
+        """
+        answer = observation["answer"]
+        right, unit = self._read(answer) if isinstance(answer, str) else None, Decimal(1).scaleb(-self.digits)
+        if right is None:
+            raise GraderFault(f"{self.key} = {answer!r} in the reference's by_hand.toml is no number with {self.digits} decimals")
         accepted = [right - unit, right, right + unit] if self.digits else [right]
         return Golden({"answer": Expected(" ".join(self._hash(a) for a in accepted))})
 
-    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
-        answer = observation.get("answer")
+    def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
+        """The answer is a number of the form that is asked for, and its hash is one of the golden ones."""
+        answer = evidence.observation.get("answer")
         number = self._read(answer) if isinstance(answer, str) else None
         if number is None:
             wanted = f"{self.digits} decimals" if self.digits else "a whole number"
-            return Mismatch(
-                "answer",
-                "form",
-                f"{self.key} = {str(answer)[:40]!r} in by_hand.toml should be a number in quotation marks with {wanted}",
-            )
+            text = f"{self.key} = {str(answer)[:40]!r} in by_hand.toml should be a number in quotation marks with {wanted}"
+            return Mismatch("answer", Reason.FORM, text)
         if self._hash(number) in str(golden.leaves["answer"].value).split():
             return None
-        return Mismatch("answer", "value", f"{self.key} = {answer!r} is not the number; do the sum once more, slowly")
+        text = f"{self.key} = {answer!r} is not the number; work the problem once more, slowly"
+        return Mismatch("answer", Reason.VALUE, text)
 
     def _read(self, text: str) -> Decimal | None:
         try:

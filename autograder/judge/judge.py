@@ -1,57 +1,91 @@
-"""What all judges share: how one decorates a check, and parity with the golden observation."""
+"""What all judges share: decorating a check, how its workers are driven, and parity with the golden observation."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from enum import StrEnum
 
+from autograder.judge.evidence import Evidence
 from autograder.judge.mismatch import Mismatch, structural_mismatch, value_mismatch
+from autograder.judge.reason import Reason
 from autograder.observation.golden import Golden
 from autograder.observation.leaf import Observation
+from autograder.observation.tolerance import DEVICE_FACTOR
+
+
+class Drive(StrEnum):
+    """How a judge makes workers go."""
+
+    OBSERVE = "observe"  # one worker, in one go
+    STEP = "step"  # one step for each sign of the parent, which reads its clocks in between
+    TRAIN = "train"  # one worker trains, another one predicts
 
 
 class Judge:
-    """What all judges share: decorating a check, and parity with the golden observation."""
+    """A judge decides on evidence and never runs anything. As a decorator it is attached to a check.
 
-    mode = "observe"  # how workers are driven: "observe" in one go, "pace" or "memory" step by step, "train" two in turn
-    random: tuple[str, ...] = ()  # leaves that differ from run to run by nature
+    drive: how workers are driven.
+    random: names of the leaves that differ from run to run by nature. Only their type, shape and dtype are compared.
+    """
+
+    drive = Drive.OBSERVE
+    random: tuple[str, ...] = ()
 
     def __call__(self, function: Callable) -> Callable:
-        function.__judge__ = self
+        function.__judge__ = self  # type: ignore[attr-defined]
         return function
 
-    def compare(self, observation: Observation, golden: Golden, factor: float = 1.0) -> Mismatch | None:
-        """The first mismatch: keys, then type, dtype and shape, then finite, then values, then overwritten inputs."""
-        for path in golden.leaves:
-            if path not in observation:
-                return Mismatch(path, "missing", f"{path} is missing; {_have(observation)}")
-        for path in observation:
-            if path not in golden.leaves:
-                return Mismatch(path, "unexpected", f"{path} was not expected; the names should be {_list(golden.leaves)}")
-        for path, expected in golden.leaves.items():
-            if mismatch := structural_mismatch(path, observation[path], expected.value):
-                return mismatch
-        for path, expected in golden.leaves.items():
-            if not expected.random and (mismatch := value_mismatch(path, observation[path], expected, factor)):
-                return mismatch
-        return None
+    def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
+        """The first thing that is not right, or None: parity in every leaf, and inputs that are as they were."""
+        return parity(evidence, golden)
 
-    def explain(self, mismatch: Mismatch) -> str:
-        return mismatch.text
-
-    def remark(self, observation: Observation, golden: Golden) -> str:
-        """What is worth knowing about an observation that is right."""
+    def remark(self, evidence: Evidence, golden: Golden) -> str:
+        """What is worth knowing about evidence that is right."""
         return ""
+
+    def number(self, name: str, evidence: Evidence) -> float | None:
+        """A number that the judge itself has measured under this name, for a leaderboard."""
+        return None
 
 
 class MatchesReference(Judge):
-    """Every leaf equals the golden one: keys, type, dtype, shape, finite, value within the derived tolerance."""
+    """Every leaf equals the golden one: key, type, dtype, shape, finiteness, and value within the derived tolerance."""
 
 
 matches_reference = MatchesReference()
 
 
-def _list(names) -> str:
+def parity(evidence: Evidence, golden: Golden) -> Mismatch | None:
+    """The first mismatch: keys, then type, shape and dtype, then values, then inputs that were overwritten."""
+    observation, factor = evidence.observation, DEVICE_FACTOR[evidence.device]
+    for path in golden.leaves:
+        if path not in observation:
+            return Mismatch(path, Reason.MISSING, f"{path} is missing; {_present(observation)}")
+    for path in observation:
+        if path not in golden.leaves:
+            names = _listed(golden.leaves)
+            return Mismatch(path, Reason.UNEXPECTED, f"{path} was not expected; the names should be {names}")
+    for path, expected in golden.leaves.items():
+        if mismatch := structural_mismatch(path, observation[path], expected.value):
+            return mismatch
+    for path, expected in golden.leaves.items():
+        if not expected.random and (mismatch := value_mismatch(path, observation[path], expected, factor)):
+            return mismatch
+    return _overwritten(evidence, golden)
+
+
+def _overwritten(evidence: Evidence, golden: Golden) -> Mismatch | None:
+    if list(evidence.inputs) == golden.inputs:
+        return None
+    text = (
+        "The result is right, but an argument was overwritten on the way; whoever called still needs it. "
+        "Which operation works in place?"
+    )
+    return Mismatch("inputs", Reason.INPUT, text)
+
+
+def _listed(names: Iterable[str]) -> str:
     names = list(names)
     return ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
 
 
-def _have(observation: Observation) -> str:
-    return f"there are {_list(observation)}" if observation else "nothing was returned"
+def _present(observation: Observation) -> str:
+    return f"there are {_listed(observation)}" if observation else "nothing was returned"

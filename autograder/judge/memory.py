@@ -1,31 +1,39 @@
 """The judge of memory that grows."""
 
-from autograder.judge.judge import Judge
+from autograder.judge.evidence import Evidence
+from autograder.judge.judge import Drive, Judge
 from autograder.judge.mismatch import Mismatch
+from autograder.judge.reason import Reason
+from autograder.observation.golden import Golden
 
 
 class FitsInMemory(Judge):
     """Growth of the worker's peak memory between two sizes of the same work.
 
-    growth: bytes that the larger size may take beyond the smaller. The check is a generator: its first yield ends the
-    set-up, the second the small size, the third the large one.
+    The check is a generator. Its first yield ends the set-up, the second ends the small size, the third the large one.
+
+    growth: bytes that the larger size may take beyond the smaller.
     """
 
-    mode = "memory"
+    drive = Drive.STEP
+    baseline = False
+    steps = 3
 
     def __init__(self, growth: int):
         self.growth = growth
 
-    def judge_growth(self, small: int, large: int) -> Mismatch | None:
-        grown = large - small
-        if grown <= self.growth:
+    def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
+        """Parity of every output, then the growth. Golden values are recorded without measuring memory."""
+        if (mismatch := super().compare(evidence, golden)) or evidence.peaks is None:
+            return mismatch
+        _, small, large = evidence.peaks
+        if (grown := large - small) <= self.growth:
             return None
-        return Mismatch(
-            "memory",
-            "growth",
+        text = (
             f"memory grew by {grown / 2**20:.1f} MiB from the small size to the large one; "
-            f"{self.growth / 2**20:.1f} MiB are enough",
+            f"{self.growth / 2**20:.1f} MiB are enough"
         )
+        return Mismatch("memory", Reason.GROWTH, text)
 
 
 fits_in_memory = FitsInMemory

@@ -113,18 +113,14 @@ def kept_share(leaf: str, p: float, false_alarms: float = 1e-6) -> Predicate:
 
     def holds(observation: Observation) -> str | None:
         values, _ = numbers(observation[leaf])
-        scale = 1 / (1 - p)
-        if (np.abs(values - scale) > 1e-4).sum() + (values == 0).sum() > values.size or not (
-            (values == 0) | (np.abs(values - scale) < 1e-4)
-        ).all():
+        scale, expected = 1 / (1 - p), 1 - p
+        if not ((values == 0) | (np.abs(values - scale) < 1e-4)).all():
             return f"every value of {leaf} should be 0 or {scale:.3g}"
-        share, z = float((values != 0).mean()), _two_sided(false_alarms)
-        spread = z * math.sqrt(p * (1 - p) / values.size)
-        return (
-            None
-            if abs(share - (1 - p)) <= spread
-            else (f"{share:.3f} of {leaf} survives; with dropout {p} it should be {1 - p:.3f} ± {spread:.3f}")
-        )
+        share = float((values != 0).mean())
+        spread = _two_sided(false_alarms) * math.sqrt(p * (1 - p) / values.size)
+        if abs(share - expected) <= spread:
+            return None
+        return f"{share:.3f} of {leaf} survives; with dropout {p} it should be {expected:.3f} ± {spread:.3f}"
 
     return holds
 

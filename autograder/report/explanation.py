@@ -1,46 +1,56 @@
-"""From what happened to what a student reads: a plain sentence for every way to fail, and the name of a known mistake.
-
-Names of mistakes come from fingerprints: short descriptions of what each misconception was seen to do in this check, stored
-with the golden values. Nothing here shows an answer.
-"""
+"""A plain sentence for every way in which a worker brings no observation. Nothing here shows an answer."""
 
 import signal
+from typing import Any
 
-from autograder.sandbox.outcome import Outcome
+from autograder.judge.reason import Reason
+from autograder.sandbox.outcome import Ending, Outcome
+from autograder.source.stub_text import parse_todo
 
 
-def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[str, str]:
-    """(reason, text) of a worker that brought no observation."""
+def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[Reason, str]:
+    """Why a worker brought no observation, and the sentence that a student reads.
+
+    memory_mb: the limit that the worker had.
+    """
     error = outcome.error
-    where = "".join(f"\n  {frame}" for frame in error.get("frames", [])[-3:])
     match outcome.kind:
-        case "timeout":
-            return "timeout", f"No answer after {error['seconds']:.0f} s, so it was stopped. An endless loop, or far too slow?"
-        case "flooded":
-            return "flooded", f"The result could not be taken: {error.get('message', 'it is too large')}"
-        case "died" if "signal" in error:
-            number = error["signal"]
-            name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
-            note = " (out of memory?)" if name == "SIGKILL" else ""
-            return "died", f"The process was ended by {name}{note} before it returned anything"
-        case "died":
-            return "died", (
-                f"The process ended itself with exit status {error.get('exit', 'unknown')} before the check was over. "
-                "Does the code call exit()?"
-            )
+        case Ending.TIMEOUT:
+            text = f"No answer after {error['seconds']:.0f} s, so it was stopped. An endless loop, or far too slow?"
+            return Reason.TIMEOUT, text
+        case Ending.FLOODED:
+            return Reason.FLOODED, f"The result could not be taken: {error.get('message', 'it is too large')}"
+        case Ending.DIED:
+            return Reason.DIED, _explain_death(error)
+    return _explain_exception(error, memory_mb)
+
+
+def _explain_death(error: dict[str, Any]) -> str:
+    if "signal" in error:
+        number = error["signal"]
+        name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
+        note = " (out of memory?)" if name == "SIGKILL" else ""
+        return f"The process was ended by {name}{note} before it returned anything"
+    status = error.get("exit", "unknown")
+    return f"The process ended itself with exit status {status} before the check was over. Does the code call exit()?"
+
+
+def _explain_exception(error: dict[str, Any], memory_mb: int) -> tuple[Reason, str]:
     kind, message = error["type"], error["message"]
-    if kind == "NotImplementedError" and ("yours to write" in message or "is still open" in message):
-        return "todo", message
-    if kind == "ForbiddenCall":
-        return "forbidden", message
-    if kind == "FileNotFoundError":
-        return "missing", message + where if "in __getattr__" not in where else message  # ours stands in for a missing file
-    if kind == "SystemExit":
-        return "died", f"The code ended itself with exit({message}) before the check was over{where}"
-    if kind == "MemoryError":
-        return "memory", f"Out of memory: more than {memory_mb} MB were asked for{where}"
-    if kind == "ModuleNotFoundError" and error.get("module"):
-        return "import", f"The module {error['module']!r} does not exist in the grading environment{where}"
-    if kind in ("SyntaxError", "IndentationError", "TabError"):
-        return "syntax", f"{kind}: {message}{where}"
-    return "raised", f"{kind}: {message}{where}" if message else f"{kind}{where}"
+    where = "".join(f"\n  {frame}" for frame in error.get("frames", [])[-3:])
+    match kind:
+        case "NotImplementedError" if parse_todo(message):
+            return Reason.TODO, message
+        case "ForbiddenCall":
+            return Reason.FORBIDDEN, message
+        case "FileNotFoundError":  # our own, where a file of the submission is missing, has no frame worth showing
+            return Reason.MISSING, message if "in __getattr__" in where else message + where
+        case "SystemExit":
+            return Reason.DIED, f"The code ended itself with exit({message}) before the check was over{where}"
+        case "MemoryError":
+            return Reason.MEMORY, f"Out of memory: more than {memory_mb} MB were asked for{where}"
+        case "ModuleNotFoundError" if error.get("module"):
+            return Reason.IMPORT, f"The module {error['module']!r} does not exist in the grading environment{where}"
+        case "SyntaxError" | "IndentationError" | "TabError":
+            return Reason.SYNTAX, f"{kind}: {message}{where}"
+    return Reason.RAISED, f"{kind}: {message}{where}" if message else f"{kind}{where}"

@@ -8,12 +8,17 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.observation.fingerprint import fingerprint, matches_fingerprint
 from autograder.observation.golden import Golden
-from autograder.sandbox.outcome import Outcome
+from autograder.sandbox.outcome import Ending, Outcome
 
 
 @dataclass(frozen=True)
 class Hint:
-    """A known mistake. text: what it does wrong; section and pitfall: of the handout; ask: a question that leads on."""
+    """A known mistake.
+
+    text: what it does wrong.
+    section, pitfall: where the handout warns of it.
+    ask: a question that leads on.
+    """
 
     name: str
     text: str
@@ -28,28 +33,34 @@ class Hint:
 
 
 def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
-    """The misconceptions that this outcome looks like; usually none or one."""
+    """The misconceptions that this outcome looks like; usually none or one. folder: where the checks lie."""
     known = hints(folder)
-    if outcome.kind == "raised":
-        said = raised(outcome)
-        return [known[s.case] for s in golden.fingerprints if s.case in known and s.leaves.get("raised") == said]
-    if outcome.kind != "observed":
+    stored = [s for s in golden.fingerprints if s.case in known]
+    if outcome.kind == Ending.RAISED:
+        return [known[s.case] for s in stored if s.leaves.get("raised") == raised(outcome)]
+    if outcome.kind != Ending.OBSERVED:
         return []
-    mine = fingerprint(outcome.observation, golden)
-    return [known[s.case] for s in golden.fingerprints if s.case in known and matches_fingerprint(mine, s.leaves, golden)]
+    actual = fingerprint(outcome.observation, golden)
+    return [known[s.case] for s in stored if matches_fingerprint(actual, s.leaves, golden)]
 
 
 def raised(outcome: Outcome) -> str:
-    """An exception in a form that two runs of the same mistake share."""
-    return f"{outcome.error['type']}: {outcome.error['message'].splitlines()[0][:120] if outcome.error['message'] else ''}"
+    """An exception in a form that two runs of the same mistake share: its type, and the start of its first line."""
+    lines = outcome.error["message"].splitlines()
+    return f"{outcome.error['type']}: {lines[0][:120] if lines else ''}"
 
 
 @cache
 def hints(folder: Path) -> dict[str, Hint]:
     """Hints by name of the misconception, from golden/hints.json beside the checks."""
     path = folder / "golden" / "hints.json"
-    return {name: Hint(name, **entry) for name, entry in json.loads(path.read_text()).items()} if path.exists() else {}
+    return (
+        {name: Hint(name, **entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
+        if path.exists()
+        else {}
+    )
 
 
 def hints_path(assignment: Assignment) -> Path:
+    """The file that holds the hints of an assignment."""
     return assignment.folder / "tests" / "golden" / "hints.json"

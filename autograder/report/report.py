@@ -6,35 +6,57 @@ from dataclasses import dataclass, field
 
 from autograder.assignment import Assignment, Part
 from autograder.check.check import Check
+from autograder.judge.reason import Reason
+from autograder.report.hints import Hint
+from autograder.report.status import Status
+
+NOT_RUN = "not run"  # the message of a check that has not had its turn
 
 
 @dataclass
 class Row:
-    """One check. points: earned; max_points: its share of its part; reason: one word for statistics ("todo", "value")."""
+    """One check of a report.
+
+    points: earned.
+    max_points: its share of the points of its part. 0 for a row of another device.
+    reason: why it does not pass.
+    candidates: known mistakes that this check alone cannot tell apart.
+    given: parts of the student's that a given one stood in for.
+    seconds: wall clock.
+    cpu_seconds, peak_kb: the kernel's account of the worker, 0 where there is none.
+    ranked: the number for a leaderboard, as the parent read it.
+    """
 
     check: Check
     number: str
     max_points: float
-    status: str
+    status: Status = Status.NOT_ATTEMPTED
     points: float = 0.0
-    reason: str = ""
+    reason: Reason | None = None
     message: str = ""
     hint: str = ""
     misconception: str | None = None
-    candidates: list = field(default_factory=list)  # hints that fit this check alone
-    given: tuple[str, ...] = ()  # parts of the student's that a given one stood in for
+    candidates: list[Hint] = field(default_factory=list)
+    given: tuple[str, ...] = ()
     output: str = ""
     seconds: float = 0.0
-    ranked: float | None = None  # the leaf that @ranks names, as the parent read it
+    cpu_seconds: float = 0.0
+    peak_kb: int = 0
+    ranked: float | None = None
 
     @property
     def id(self) -> str:
+        """The id of the check, as in "test_rope.py::test_rotation"."""
         return self.check.id
 
 
 @dataclass
 class Report:
-    """A graded submission. rows stand in the order of the manifest."""
+    """A graded submission. Its rows stand in the order of the manifest.
+
+    interrupted: the run was cut short.
+    empty: not one deliverable was there.
+    """
 
     assignment: Assignment
     rows: list[Row]
@@ -42,25 +64,29 @@ class Report:
     device: str = "cpu"
     notes: tuple[str, ...] = ()
     interrupted: bool = False
-    empty: bool = False  # not one deliverable was there
+    empty: bool = False
     seconds: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
+        """Points earned."""
         return round(sum(row.points for row in self.rows), 2)
 
     @property
     def max_score(self) -> float:
+        """Points that can be earned by the checks of this report."""
         return round(sum(row.max_points for row in self.rows), 2)
 
     @property
     def not_graded_here(self) -> float:
-        return round(sum(row.max_points for row in self.rows if row.status == "not_graded_here"), 2)
+        """Points outside the total that checks for another device would show."""
+        return round(sum(row.check.weight for row in self.rows if not row.status.is_verdict), 2)
 
     @property
     def faults(self) -> list[Row]:
-        return [row for row in self.rows if row.status == "grader_fault"]
+        """Rows whose points are granted because the grader itself was at fault."""
+        return [row for row in self.rows if row.status.granted]
 
     @property
     def exit_status(self) -> int:
@@ -69,7 +95,7 @@ class Report:
             return 3
         if self.empty:
             return 2
-        return 0 if all(r.status in ("passed", "not_graded_here") for r in self.rows) else 1
+        return 1 if any(row.status.is_open for row in self.rows) else 0
 
     def by_part(self) -> list[tuple[Part, list[Row]]]:
         """Rows part by part, in the order of the assignment; parts without a row are left out."""
@@ -79,14 +105,15 @@ class Report:
 
 def empty_rows(assignment: Assignment, checks: list[Check]) -> list[Row]:
     """A row for each check, nothing attempted yet. Rows for other devices carry no points."""
-    rows, counted = [], {}
+    rows: list[Row] = []
+    counted: dict[str, int] = {}
     order = {part.name: part.number for part in assignment.parts}
     for check in sorted(checks, key=lambda c: order[assignment.part(c.part).name]):
         part = assignment.part(check.part)
         counted[part.name] = counted.get(part.name, 0) + 1
         points = part.points * check.share if check.device is None else 0.0
         number = check.number or f"{part.number}.{counted[part.name]}"
-        rows.append(Row(check, number, points, "not_attempted", message="not run"))
+        rows.append(Row(check, number, points, message=NOT_RUN))
     return rows
 
 

@@ -1,92 +1,91 @@
 """The report on a terminal: what is right in a line, what is wrong explained, and what to do next.
 
-Colour never carries meaning alone; NO_COLOR and a pipe get the same words. Text of a submission is never markup.
+Colour never carries meaning alone. NO_COLOR and a pipe get the same words. Text of a submission is never markup.
 """
+
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.padding import Padding
 from rich.text import Text
 
-from autograder.report.next_step import next_step
-from autograder.report.report import Report, Row
+from autograder.report.as_json import as_json
+from autograder.report.report import Report
+from autograder.report.status import Status
+from autograder.report.view import PartView, ReportView, RowView, view_report
 from autograder.text import sanitize
 
-SIGNS = {
-    "passed": ("✓", "green"),
-    "partial": ("◐", "yellow"),
-    "failed": ("✗", "red"),
-    "not_attempted": ("–", "yellow"),
-    "not_graded_here": ("○", "dim"),
-    "grader_fault": ("?", "magenta"),
-}
 MAX_LINES = 14
-NOT_RUN = ("todo", "form", "missing", "syntax", "import", "forbidden")  # reasons that need no debugger
+_COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "soft": "dim", "fault": "magenta"}
+Line = tuple[str, str]  # text and style
 
 
 def print_report(report: Report, console: Console, verbose: bool = False) -> None:
-    """Print the report. verbose: also what passed, one line each."""
-    assignment = report.assignment
+    """Print the report. `verbose` adds what passed, a line each, and what each check took."""
+    assignment, data = report.assignment, as_json(report)
+    view = view_report(data)
+    took = {row.id: f"{row.cpu_seconds:.2f} s CPU, {row.peak_kb / 1024:.0f} MB" for row in report.rows if row.peak_kb and verbose}
     console.print()
-    console.print(Text.assemble((f"{assignment.id}  {assignment.title}", "bold"), "   ", (_summary(report), "dim")))
+    summary = f"{view.counts}; {report.seconds:.1f} s"
+    console.print(Text.assemble((f"{assignment.id}  {assignment.title}", "bold"), "   ", (summary, "dim")))
     for note in report.notes:
         console.print(Text(f"  note: {note}", "yellow"))
     console.print()
-    said: set[str] = set()
-    for part, rows in report.by_part():
-        earned, full = sum(r.points for r in rows), sum(r.max_points for r in rows)
-        counted = [r for r in rows if r.max_points] or rows
-        sign, style = SIGNS["passed" if all(r.status == "passed" for r in counted) else "failed"]
-        todo = [r for r in rows if r.reason == "todo"]
-        if len(todo) == len([r for r in rows if r.status != "not_graded_here"]):
-            sign, style = "·", "dim"
-        _line(console, f"{sign} {part.number:>2}  {part.name}", part.title, earned, full, style)
-        if sign == "·":
-            continue
-        if given := sorted({name for row in rows for name in row.given}):
-            console.print(
-                Padding(Text(f"judged with the given {' and '.join(given)} in place of yours", "dim"), (0, 0, 0, 5), expand=False)
-            )
-        named: set[str | None] = set()
-        for row in rows:
-            if (row.status != "passed" or verbose or row.check.on_request) and (
-                row.status != "not_graded_here" or row.max_points
-            ):
-                _row(console, row, assignment.package, again=row.misconception in named, same=row.message in said)
-                named |= {row.misconception} - {None}
-                said |= {row.message} if row.status == "failed" else set()
-    _closing(report, console)
+    for part in view.parts:
+        _print_part(console, part, assignment.package, verbose, took)
+    _print_closing(console, report, view, data["next"])
 
 
-def _row(console: Console, row: Row, package: str, again: bool, same: bool) -> None:
-    """One check. again: its mistake has just been explained; same: its message has been shown."""
-    sign, style = SIGNS[row.status]
-    text = {"not_graded_here": f"not graded here, {row.message}", "not_attempted": f"not attempted, {row.message}"}.get(
-        row.status, row.check.title
-    )
-    _line(console, f"   {sign} {row.number}", text, row.points if row.max_points else None, row.max_points, style)
-    lines: list[tuple[str, str]] = []
-    if row.status == "grader_fault":
-        lines = [("fault of the grader, not of your code; it costs you nothing. Please report: " + row.message, "")]
-    elif same:
-        lines = [("The same as above.", "")]
-    elif again:
-        lines = [("Looks like the same mistake.", "bold")]
-    elif row.check.on_request and row.status == "passed":
-        lines = [(row.message, "dim")]
-    elif row.status in ("failed", "partial"):
-        lines = [(line, "") for line in row.message.splitlines()[:MAX_LINES]]
+def format_points(x: float) -> str:
+    """A number with at most two decimals."""
+    return f"{x:.2f}".rstrip("0").rstrip(".")
+
+
+def _print_part(console: Console, part: PartView, package: str, verbose: bool, took: dict[str, str]) -> None:
+    sign, style = ("·", "dim") if part.unwritten else (part.status.sign, _COLOURS[part.status.tone])
+    _print_line(console, f"{sign} {part.number:>2}  {part.name}", part.title, part.points, part.max_points, style)
+    if part.unwritten:
+        return
+    if part.given:
+        _print_below(console, f"judged with the given {' and '.join(part.given)} in place of yours", "dim", indent=5)
+    for row in part.rows:
+        if row.status is not Status.PASSED or verbose or row.on_request:
+            _print_row(console, row, package, took.get(row.id, ""))
+
+
+def _print_row(console: Console, row: RowView, package: str, took: str) -> None:
+    points = row.points if row.max_points else None
+    _print_line(console, f"   {row.status.sign} {row.number}", row.title, points, row.max_points, _COLOURS[row.status.tone])
+    for text, style in _lines(row, package):
+        _print_below(console, text, style)
+    if took:
+        _print_below(console, took, "dim")
+
+
+def _lines(row: RowView, package: str) -> Iterator[Line]:
+    """What stands below the line of a check."""
+    if row.same:
+        yield "The same as above.", ""
+    elif row.again:
+        yield "Looks like the same mistake.", "bold"
+    elif row.status is Status.PASSED:
+        yield from [(row.message, "dim")] if row.message else []
+    else:
+        yield from ((line, "") for line in row.message.splitlines()[:MAX_LINES])
         if row.hint:
-            lines.append((row.hint, "bold"))
-        if not row.check.hidden and not row.check.on_request and row.reason not in NOT_RUN:
-            if row.output.strip():
-                lines.append(("It printed: " + " ⏎ ".join(row.output.strip().splitlines()[-3:])[-400:], "dim"))
-            lines.append((f"Debug it: pytest assignments/{package} -k {row.check.name} --pdb", "dim"))
-    for line, style in lines:
-        console.print(Padding(Text(sanitize(line, kept=""), style), (0, 0, 0, 8), expand=False))
+            yield row.hint, "bold"
+        if row.output:
+            yield "It printed: " + " ⏎ ".join(row.output.splitlines()[-3:])[-400:], "dim"
+        if row.can_be_debugged:
+            yield f"Debug it: pytest assignments/{package} -k {row.name} --pdb", "dim"
 
 
-def _line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
-    """A line with points at the right edge; the text folds under itself."""
+def _print_below(console: Console, text: str, style: str, indent: int = 8) -> None:
+    console.print(Padding(Text(sanitize(text, kept=""), style), (0, 0, 0, indent), expand=False))
+
+
+def _print_line(console: Console, left: str, text: str, earned: float | None, full: float, style: str) -> None:
+    """A line with points at the right edge. The text folds under itself."""
     points = "" if earned is None else f"{format_points(earned)} / {format_points(full)}"
     width = min(console.width, 110)
     head = Text(f" {left}  ", style if style != "dim" else "")
@@ -100,28 +99,20 @@ def _line(console: Console, left: str, text: str, earned: float | None, full: fl
         )
 
 
-def _closing(report: Report, console: Console) -> None:
+def _print_closing(console: Console, report: Report, view: ReportView, next_step: list[str]) -> None:
     console.print()
     total = Text(f" {format_points(report.score)} of {format_points(report.max_score)} points", "bold")
     if report.interrupted:
         total.append("   interrupted: the report is incomplete", "yellow")
     console.print(total)
-    if missing := [r for r in report.rows if r.status == "not_graded_here"]:
-        wants = " or ".join(sorted({r.check.device.upper() for r in missing if r.check.device}))
-        need = "check needs" if len(missing) == 1 else "checks need"
-        console.print(Text(f" ○ {len(missing)} extra {need} a {wants} device: not graded here, and without points", "dim"))
-    if report.faults:
-        met = "check" if len(report.faults) == 1 else "checks"
-        console.print(Text(f" ? {len(report.faults)} {met} met a fault of the grader; points are granted for now", "magenta"))
-    for line in next_step(report):
+    if view.elsewhere:
+        wanted = " or ".join(sorted({row.check.device.upper() for row in report.rows if row.check.device}))
+        need = "check needs" if len(view.elsewhere) == 1 else "checks need"
+        stake = f"{format_points(report.not_graded_here)} points at stake, outside the total"
+        text = f" ○ {len(view.elsewhere)} extra {need} a {wanted} device: not graded here; {stake}"
+        console.print(Text(text, "dim"))
+    if view.faults:
+        met = "check" if view.faults == 1 else "checks"
+        console.print(Text(f" ? {view.faults} {met} met a fault of the grader; points are granted for now", "magenta"))
+    for line in next_step:
         console.print(Text(f" {line}"))
-
-
-def _summary(report: Report) -> str:
-    counts = [f"{n} {s.replace('_', ' ')}" for s in SIGNS if (n := sum(r.status == s for r in report.rows))]
-    return f"{len(report.rows)} checks: {', '.join(counts)}; {report.seconds:.1f} s"
-
-
-def format_points(x: float) -> str:
-    """A number with at most two decimals."""
-    return f"{x:.2f}".rstrip("0").rstrip(".")

@@ -70,7 +70,8 @@ def main(fd: int) -> None:
                         os.close(used)
                     workers[pid] = socket.socket(fileno=fds[3])
                     selector.register(workers[pid], selectors.EVENT_READ, pid)
-                    workers[pid].send(f"{pid}\n".encode())
+                    with contextlib.suppress(OSError):  # the parent may have cancelled it before we came to fork
+                        workers[pid].send(f"{pid}\n".encode())
                 else:
                     os.setsid()
                     _become_worker(worker, fds, keep_open={fds[0], fds[1]})

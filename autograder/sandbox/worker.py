@@ -20,12 +20,14 @@ import torch
 
 from autograder.check.check import load_code
 from autograder.check.draw import Draw
+from autograder.judge.judge import Drive
 from autograder.observation.leaf import flatten
 from autograder.observation.random_projection import random_projection
 from autograder.observation.serialization import deserialize, serialize
 from autograder.sandbox import limits
 from autograder.sandbox.forbidden_calls import ForbiddenCalls
 from autograder.sandbox.framing import read_exactly, read_frame, write_frame
+from autograder.source.stub_text import OpenQuestion
 
 PROJECT_ABOVE = 256  # numbers in a leaf of a timed check; larger ones come back as a projection
 
@@ -53,7 +55,7 @@ class Solution:
 class _Answers(dict):
     def __getitem__(self, key: str):
         if not self.get(key):
-            raise NotImplementedError(f"by_hand.toml: the question {key!r} is still open")
+            raise NotImplementedError(str(OpenQuestion(key)))
         return super().__getitem__(key)
 
 
@@ -62,7 +64,7 @@ def main(request_fd: int, result_fd: int) -> None:
     request = json.loads(read_frame(request_fd))
     limits.confine(**request["jail"], seconds=request["seconds"], scratch=request["scratch"])
     send = lambda status, value: write_frame(result_fd, status + serialize(value))
-    if request["mode"] == "compile":
+    if request["drive"] == "compile":
         send(b"S", {"observation": compiled_files(Path(request["folder"]))})
         return
     torch.set_num_threads(request.get("threads", 1))
@@ -70,12 +72,12 @@ def main(request_fd: int, result_fd: int) -> None:
     forbidden_calls = ForbiddenCalls(request["forbidden"], request["folder"])
     try:
         check, draw = prepare(request)
-        given = training_input(request["mode"], request_fd)
+        given = training_input(request["drive"], request_fd)
         watching = forbidden_calls if request["forbidden"] else contextlib.nullcontext()
-        if request["mode"] in ("pace", "memory"):
-            if request["mode"] == "memory":
+        if request["drive"] == Drive.STEP:
+            if request["measures_memory"]:
                 limits.return_freed_memory()
-            step_through(check(solution, draw), request_fd, send, watching, always=request["mode"] == "memory")
+            step_through(check(solution, draw), request_fd, send, watching, always=request["measures_memory"])
             return
         with watching:
             observation = check(solution, draw, *given)
@@ -98,11 +100,11 @@ def compiled_files(folder: Path) -> dict[str, torch.Tensor]:
     return found
 
 
-def training_input(mode: str, request_fd: int) -> tuple:
+def training_input(drive: str, request_fd: int) -> tuple:
     """What a training check gets besides solution and draw: the text; or the trained state and the prefixes."""
-    if mode == "train":
+    if drive == Drive.TRAIN:
         return (zlib.decompress(read_frame(request_fd)),)
-    if mode == "predict":
+    if drive == "predict":
         prefixes = [bytes(p) for p in json.loads(read_frame(request_fd))]
         leaves = deserialize(read_frame(request_fd))
         start = "observation.state."

@@ -6,6 +6,7 @@ import selectors
 import signal
 import socket
 import struct
+import threading
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -13,7 +14,7 @@ from contextlib import ExitStack, suppress
 from autograder.observation.leaf import Observation
 from autograder.observation.serialization import MAX_BYTES, MalformedObservation, deserialize
 from autograder.sandbox.framing import write_frame
-from autograder.sandbox.outcome import Interrupted, Outcome, Step
+from autograder.sandbox.outcome import Ending, Interrupted, Outcome, Step
 from autograder.sandbox.procfs import bytes_written, cpu_seconds, peak_bytes, reset_peak
 from autograder.sandbox.server_handle import START_SECONDS, Server
 from autograder.text import sanitize
@@ -27,8 +28,8 @@ MAX_WRITTEN = 256 << 20  # bytes that a worker may write to files and pipes, all
 class Worker:
     """One worker under way. `finish` waits for its one result; `step` drives a stepwise check."""
 
-    def __init__(self, server: Server, request: dict, data: Sequence[bytes] = ()):
-        self._server = server
+    def __init__(self, server: Server, request: dict, data: Sequence[bytes] = (), cancelled: threading.Event | None = None):
+        self._server, self._cancelled = server, cancelled or threading.Event()
         with ExitStack() as theirs, ExitStack() as ours:
             request_r, self._request = _pipe(theirs, ours)
             self._output, output_w = _pipe(ours, theirs)
@@ -102,7 +103,7 @@ class Worker:
         deadline = time.monotonic() + seconds
         while not until():
             left = deadline - time.monotonic()
-            if self._server.cancelled.is_set():
+            if self._cancelled.is_set() or self._server.cancelled.is_set():
                 raise Interrupted
             if left <= 0 or len(self._data) > MAX_BYTES + 4096 or not self._selector.get_map():
                 return False
@@ -136,7 +137,7 @@ class Worker:
                     buffer.extend(chunk)
 
     def _classify(self, ended: bool, seconds: float) -> Outcome:
-        out = Outcome("died", output=_readable(self._text), seconds=time.monotonic() - self._started)
+        out = Outcome(Ending.DIED, output=_readable(self._text), seconds=time.monotonic() - self._started)
         if b"{" in self._exit and ended:
             usage = json.loads(self._exit[self._exit.index(b"{") :])
             out.cpu_seconds, out.peak_kb = usage["cpu"], usage["peak_kb"]
@@ -146,23 +147,23 @@ class Worker:
                 else {"exit": os.waitstatus_to_exitcode(usage["status"])}
             )
         if self._flooded:
-            out.kind, out.error = "flooded", {"message": f"it wrote more than {MAX_WRITTEN >> 20} MB to files or pipes"}
+            out.kind, out.error = Ending.FLOODED, {"message": f"it wrote more than {MAX_WRITTEN >> 20} MB to files or pipes"}
         elif len(self._data) > MAX_BYTES:
-            out.kind = "flooded"
+            out.kind = Ending.FLOODED
         elif not ended:
-            out.kind, out.error = "timeout", {"seconds": seconds}
+            out.kind, out.error = Ending.TIMEOUT, {"seconds": seconds}
             if not self._selector.get_map():  # the server is gone, and the worker with it
-                out.kind, out.error = "died", {"signal": int(signal.SIGKILL)}
+                out.kind, out.error = Ending.DIED, {"signal": int(signal.SIGKILL)}
         elif (frame := self._frame()) is not None:
             try:
                 value = deserialize(bytes(frame[1:]))
                 if frame[:1] == b"E":
-                    out.kind, out.error = "raised", _error(value)
+                    out.kind, out.error = Ending.RAISED, _error(value)
                 else:
-                    out.kind, out.observation, out.frame = "observed", _seen(value), bytes(frame[1:])
+                    out.kind, out.observation, out.frame = Ending.OBSERVED, _seen(value), bytes(frame[1:])
                     out.inputs = [str(v) for k, v in value.items() if k.startswith("inputs[")]
             except (MalformedObservation, ValueError) as error:
-                out.kind, out.error = "flooded", {"message": str(error)}
+                out.kind, out.error = Ending.FLOODED, {"message": str(error)}
         return out
 
 
@@ -186,11 +187,16 @@ def _readable(text: bytearray) -> str:
     return sanitize(bytes(text[:KEPT_OUTPUT]).decode(errors="replace"))
 
 
-def observe(server: Server, request: dict, seconds: float, data: Sequence[bytes] = ()) -> Outcome:
+def observe(
+    server: Server, request: dict, seconds: float, data: Sequence[bytes] = (), cancelled: threading.Event | None = None
+) -> Outcome:
     """Run one check to its end in a worker of its own.
 
-    seconds: the wall-clock deadline. data: what the worker reads after the request.
+    seconds: the wall-clock deadline.
+    data: what the worker reads after the request.
+    cancelled: ends this worker when it is set.
     There is an `Outcome` whatever the worker does: it returns, raises, dies, hangs, floods or sends rubbish.
+    Interrupted: the run, or the server with all its runs, was cancelled.
     """
-    with Worker(server, request, data) as worker:
+    with Worker(server, request, data, cancelled) as worker:
         return worker.finish(seconds)

@@ -1,0 +1,85 @@
+"""One server serves many grades, and a timed check is compared with code that knows nothing of the student's."""
+
+import pytest
+
+from autograder.assignment import Course
+from autograder.check.collecting import read_checks
+from autograder.report.status import Status
+from autograder.running import Runner
+from autograder.sandbox.jail import reserve_user
+from autograder.sandbox.outcome import Ending
+from autograder.sandbox.server_handle import Server
+from autograder.sandbox.worker_handle import Worker
+from autograder.session import GradeOptions, checks_of, grade_folder, scratch_space
+from autograder.submission.working_copy import working_copy
+
+BASELINE_LOOKS_FOR_THE_STUDENT = '''
+import importlib.util
+
+from gradescope_utils.autograder_utils.decorators import weight
+
+from autograder.check import keeps_pace, part
+
+
+@part("attention.causal_mask")
+@weight(1)
+@keeps_pace(full=50, none=100, repeats=3)
+def test_pace(solution, draw):
+    """The given code is timed in a tree of its own."""
+    found = importlib.util.find_spec("a01_transformer") is not None
+    if solution.attention.__name__.startswith("given.") and found:
+        raise RuntimeError("the baseline can import the student's package")
+    while True:
+        yield {"found": found}
+'''
+
+
+@pytest.fixture(scope="module")
+def server():
+    with Server() as server:
+        yield server
+
+
+def test_ctrl_c_ends_one_grade_and_not_those_that_come_after_it(server):
+    """As in `watch`: the server stays, and the next save is graded."""
+    assignment = Course.here().load("a01")
+    source, checks = assignment.reference, checks_of(assignment, GradeOptions(only="causal_mask"))
+
+    def ctrl_c(row):
+        raise KeyboardInterrupt
+
+    interrupted = grade_folder(source, assignment, checks, server, progress=ctrl_c)
+    assert interrupted.interrupted
+    after = grade_folder(source, assignment, checks, server)
+    assert not after.interrupted
+    assert {row.status for row in after.rows} == {Status.PASSED}
+
+
+def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_path):
+    path = tmp_path / "test_attention.py"
+    path.write_text(BASELINE_LOOKS_FOR_THE_STUDENT, encoding="utf-8")
+    [check] = read_checks(path)
+    assignment = Course.here().load("a01")
+    with scratch_space() as scratch, reserve_user() as jail:
+        tree = working_copy(assignment.reference, assignment, scratch / "tree")
+        baseline = tree.baseline(scratch / "baseline")
+        outcome = Runner(server, assignment, scratch / "cwd", baseline, jail).step(check, tree, timed=True)
+        assert outcome.kind == Ending.OBSERVED, outcome.error
+        assert len(outcome.times) == 1  # of three repetitions, two are watched
+        # The control: with the student's tree as the baseline, the check notices.
+        outcome = Runner(server, assignment, scratch / "cwd", tree, jail).step(check, tree, timed=True)
+        assert outcome.kind == Ending.RAISED and "can import the student's package" in outcome.error["message"]
+
+
+def test_a_worker_that_is_given_up_before_it_is_forked_leaves_the_server_alive(server):
+    """Its control socket is closed by then, and the server writes to it."""
+    assignment = Course.here().load("a01")
+    checks = checks_of(assignment, GradeOptions(only="causal_mask"))
+    grade_folder(assignment.reference, assignment, checks, server)
+    before = server.pid
+    for _ in range(20):
+        with Worker(server, {}):
+            pass
+    after = grade_folder(assignment.reference, assignment, checks, server)
+    assert server.pid == before
+    assert {row.status for row in after.rows} == {Status.PASSED}
