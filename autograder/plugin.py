@@ -85,7 +85,7 @@ class _Bench:
         from autograder.check.draw import Draw
         from autograder.observation.serialization import deserialize, serialize
         from autograder.sandbox.outcome import Ending, Outcome
-        from autograder.sandbox.worker import Solution
+        from autograder.sandbox.solution import Solution
 
         sys.path.insert(0, str(self.assignment.folder.parent))
         try:
