@@ -117,7 +117,7 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     Two workers, so that one runs while the other's result is judged. others: how many are graded beside it; the time for which it may wait until they have timed something is not its own.
     """
     started = time.monotonic()
-    timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge and c.judge.drive != Drive.OBSERVE)
+    timed = sum(c.limits.get("seconds", assignment.seconds) for c in checks if c.judge.drive != Drive.OBSERVE)
     seconds = Settings.of(assignment).deadline + 2 * others * timed  # twice: once more with given parts
     refused = ""
     try:
