@@ -19,7 +19,7 @@ from autograder.judge.judge import Drive
 from autograder.observation.fingerprint import fingerprint
 from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
-from autograder.observation.leaf import Array, Leaf, Observation, is_float, numbers
+from autograder.observation.leaf import Array, Leaf, Observation, Unsupported, is_float, numbers
 from autograder.observation.tolerance import gap, tolerance
 from autograder.report.hints import hints_path, raised
 from autograder.sandbox.outcome import Ending, Outcome
@@ -129,7 +129,7 @@ def _literal(leaf: Leaf):
 def _seen(outcome: Outcome, check: Check, who: str) -> Outcome:
     if outcome.kind != Ending.OBSERVED:
         raise GraderFault(f"{check.id}: {who} gave no observation: {outcome.kind} {outcome.error}")
-    odd = [p for p, leaf in outcome.observation.items() if type(leaf).__name__ == "Alien"]
+    odd = [p for p, leaf in outcome.observation.items() if isinstance(leaf, Unsupported)]
     if odd:
         raise GraderFault(f"{check.id}: {who} returned something that cannot be compared at {odd}")
     if any(is_float(leaf) and np.isnan(numbers(leaf)[0]).any() for leaf in outcome.observation.values()):
