@@ -1,4 +1,4 @@
-"""An assignment as its `assignment.toml` describes it, and where its files lie."""
+"""A course and its assignments: where their files lie, and what each `assignment.toml` says."""
 
 import os
 import re
@@ -8,13 +8,14 @@ from pathlib import Path
 
 from autograder.errors import BadInput
 
-ROOT = Path(os.environ.get("COURSE_DIR") or Path(__file__).resolve().parent.parent)  # another course's root, for tests
-ASSIGNMENTS, REFERENCE = ROOT / "assignments", ROOT / "reference"
-
 
 @dataclass(frozen=True)
 class Part:
-    """What a student writes for some points. name: "attention.causal_mask"; number: its place, from 1."""
+    """What a student writes for some points.
+
+    name: the module and the definition, "attention.causal_mask".
+    number: its place in the assignment, from 1.
+    """
 
     name: str
     title: str
@@ -24,9 +25,17 @@ class Part:
 
 @dataclass(frozen=True)
 class Assignment:
-    """One assignment. id: "a01"; package: "a01_transformer"; seconds, memory_mb: limits of one check.
+    """One assignment.
 
-    preload: modules to import before workers are forked; processes: how many a check may start besides its own.
+    id: "a01".
+    package: "a01_transformer".
+    folder: where it lies, assignments/a01_transformer of its course.
+    deliverables: names of the files that students write in.
+    seconds, memory_mb: limits of one check.
+    forbidden: names of library functions that a submission must not call.
+    preload: modules to import before workers are forked.
+    processes: how many processes a check may start besides its own.
+    gradescope: the table of that name in assignment.toml, as it stands there.
     """
 
     id: str
@@ -40,41 +49,84 @@ class Assignment:
     forbidden: tuple[str, ...]
     preload: tuple[str, ...]
     processes: int = 0
-    gradescope: dict = field(default_factory=dict, compare=False)  # the optional table; gradescope.py reads it
+    gradescope: dict = field(default_factory=dict, compare=False)
+
+    @property
+    def course(self) -> "Course":
+        """The course that the folder lies in."""
+        return Course(self.folder.parent.parent)
 
     @property
     def points(self) -> float:
+        """The points of all parts."""
         return sum(part.points for part in self.parts)
 
     @property
+    def reference(self) -> Path:
+        """The folder of the solution and its cases. Students do not have it."""
+        return self.course.reference / self.package
+
+    @property
     def hidden(self) -> Path:
-        """Where the checks lie that never ship to students."""
-        return REFERENCE / self.package / "hidden"
+        """The folder of the checks that students do not get."""
+        return self.reference / "hidden"
 
     def part(self, name: str) -> Part:
-        """The part of that name. BadInput if a check names one that does not exist."""
+        """The part of that name. BadInput: there is none."""
         for part in self.parts:
             if part.name == name:
                 return part
         raise BadInput(f"{self.package}/assignment.toml has no part {name!r}; it has {', '.join(p.name for p in self.parts)}")
 
 
-def known() -> dict[str, Path]:
-    """Folders of the assignments by short name."""
-    return {f.name[:3]: f for f in sorted(ASSIGNMENTS.glob("a[0-9][0-9]_*")) if (f / "assignment.toml").exists()}
+@dataclass(frozen=True)
+class Course:
+    """A course: the folder that holds `assignments/` and, where there is one, `reference/`. root: that folder.
 
+    An entry point makes it once (`Course.here()`) and passes it on, or passes on an assignment, which knows its course.
+    """
 
-def load(name: str) -> Assignment:
-    """The assignment called "a01", "01", "1" or "a01_transformer". BadInput lists what there is."""
-    digits = re.fullmatch(r"a?(\d{1,2})(_\w*)?/?", name.strip())
-    folder = known().get(f"a{int(digits[1]):02d}") if digits else None
-    if folder is None:
-        raise BadInput(f"there is no assignment {name!r}; there are {', '.join(known()) or 'none yet'}")
-    return read(folder)
+    root: Path
+
+    @classmethod
+    def here(cls) -> "Course":
+        """The course in COURSE_DIR, or else the one that this grader lies in."""
+        return cls(Path(os.environ.get("COURSE_DIR") or Path(__file__).resolve().parent.parent))
+
+    @property
+    def assignments(self) -> Path:
+        """The folder of the assignments, as students get them."""
+        return self.root / "assignments"
+
+    @property
+    def reference(self) -> Path:
+        """The folder of the solutions. Students do not have it."""
+        return self.root / "reference"
+
+    @property
+    def given(self) -> Path:
+        """The package of the given parts."""
+        return self.assignments / "given"
+
+    def known(self) -> dict[str, Path]:
+        """Folders of the assignments by short name, "a01"."""
+        folders = sorted(self.assignments.glob("a[0-9][0-9]_*"))
+        return {folder.name[:3]: folder for folder in folders if (folder / "assignment.toml").exists()}
+
+    def load(self, name: str) -> Assignment:
+        """The assignment called "a01", "01", "1" or "a01_transformer".
+
+        BadInput: there is no such assignment, and these are there. Or its assignment.toml is not as expected.
+        """
+        digits = re.fullmatch(r"a?(\d{1,2})(_\w*)?/?", name.strip())
+        folder = self.known().get(f"a{int(digits[1]):02d}") if digits else None
+        if folder is None:
+            raise BadInput(f"there is no assignment {name!r}; there are {', '.join(self.known()) or 'none yet'}")
+        return read(folder)
 
 
 def read(folder: Path) -> Assignment:
-    """The assignment in a folder. BadInput when its assignment.toml is not as expected."""
+    """The assignment in a folder. BadInput: its assignment.toml is not as expected."""
     try:
         table = tomllib.loads((folder / "assignment.toml").read_text(encoding="utf-8"))
         parts = tuple(Part(p["name"], p["title"], p["points"], i) for i, p in enumerate(table["parts"], 1))

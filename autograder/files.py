@@ -7,9 +7,11 @@ from autograder.errors import BadInput
 
 
 def write_atomically(path: Path, data: bytes | str, mode: int | None = None) -> None:
-    """Write a file atomically: whoever reads sees what was there before, or all of the new. OSError if it cannot be written.
+    """Write a file so that a reader sees either what was there before, or all of what is new.
 
-    Text becomes UTF-8, and what UTF-8 does not have becomes "?". mode: its rights, by default those of the umask.
+    data: text becomes UTF-8, and what UTF-8 cannot represent becomes "?".
+    mode: permissions of the file, by default those that the umask leaves.
+    OSError: the file cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     temporary.write_bytes(data if isinstance(data, bytes) else data.encode("utf-8", "replace"))
@@ -19,7 +21,7 @@ def write_atomically(path: Path, data: bytes | str, mode: int | None = None) -> 
 
 
 def write_or_refuse(path: Path, data: bytes | str) -> None:
-    """The same for a place that somebody named: BadInput if it cannot be written."""
+    """Write a file atomically at a place that somebody named. BadInput if it cannot be written."""
     try:
         write_atomically(path, data)
     except OSError as error:

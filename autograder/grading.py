@@ -7,7 +7,6 @@ So a fault costs its own points.
 import math
 import os
 import signal
-import sys
 import threading
 import time
 from collections import Counter
@@ -29,8 +28,11 @@ from autograder.report.hints import Hint, recognise
 from autograder.report.report import NOT_RUN, Report, Row, empty_rows, environment
 from autograder.report.status import Status
 from autograder.running import Runner
+from autograder.sandbox.device import has_device
 from autograder.sandbox.outcome import Ending, Interrupted, Outcome, ServerLost
+from autograder.source.bindings import defines
 from autograder.source.delegate import delegate
+from autograder.source.stub_text import parse_todo
 from autograder.submission.working_copy import Tree
 from autograder.text import sanitize
 
@@ -148,13 +150,6 @@ def grade(
     return report
 
 
-def has_device(device: str) -> bool:
-    """Whether there is such a device, asked without importing torch."""
-    if device == "cuda":
-        return Path("/dev/nvidiactl").exists()
-    return sys.platform == "darwin" and os.uname().machine == "arm64"
-
-
 def _judge_each(rows: list[Row], work: Callable[[Row], None], runner: Runner, jobs: int | None, progress: Progress) -> None:
     """Do the work for each row: plain checks in parallel, and after them timed ones, one at a time."""
     timed = [row for row in rows if row.check.judge.drive != Drive.OBSERVE]
@@ -233,7 +228,8 @@ def _second_chance(rows: list[Row], grader: Grader, tree: Tree, scratch: Path, j
     for part in grader.runner.assignment.parts:
         failed = [row for row in rows if row.check.part == part.name and _is_wrong(row)]
         absent = {name for name in wrong if f"{name.partition('.')[0]}.py" in tree.missing}  # who imports it needs it
-        needed = {row.id: frozenset(wrong & set(row.check.needs) | absent) for row in failed if not _is_unwritten(row)}
+        written = [row for row in failed if not is_unwritten(row, grader.runner.assignment.package)]
+        needed = {row.id: frozenset(wrong & set(row.check.needs) | absent) for row in written}
         for parts in set(needed.values()) - {frozenset()} - trees.keys():
             trees[parts] = substitute(tree, parts, grader.runner, scratch / f"with_given_{len(trees)}")
 
@@ -257,9 +253,13 @@ def _is_wrong(row: Row) -> bool:
     return row.status in (Status.FAILED, Status.NOT_ATTEMPTED) and against
 
 
-def _is_unwritten(row: Row) -> bool:
-    """Whether the part itself is not written yet, so that no other part can change that."""
-    return row.reason is Reason.TODO and row.check.part.rpartition(".")[2] in row.message
+def is_unwritten(row: Row, package: str) -> bool:
+    """Whether the part itself is not written yet, so that no other part can change that.
+
+    package: that of the assignment. A stub of another part, or of another assignment, does not count.
+    """
+    sentence = parse_todo(row.message) if row.reason is Reason.TODO else None
+    return sentence is not None and sentence.lies_in(package, row.check.part)
 
 
 def substitute(tree: Tree, parts: frozenset[str], runner: Runner, into: Path) -> Tree | None:
@@ -269,7 +269,7 @@ def substitute(tree: Tree, parts: frozenset[str], runner: Runner, into: Path) ->
     for number, part in enumerate(sorted(parts)):
         module, _, name = part.partition(".")
         given = tree.path / "given" / package / f"{module}.py"
-        if not given.exists() or f" {name}" not in given.read_text(encoding="utf-8"):
+        if not given.exists() or not defines(given.read_text(encoding="utf-8"), name.partition(".")[0]):
             return None
         try:
             text = (result.folder / f"{module}.py").read_text(encoding="utf-8")

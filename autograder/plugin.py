@@ -113,9 +113,9 @@ _benches = pytest.StashKey[dict]()
 
 
 def _bench(config, check) -> _Bench:
-    from autograder.assignment import ASSIGNMENTS
+    from autograder.assignment import Course
 
-    folder = ASSIGNMENTS / check.path.parents[1].name
+    folder = Course.here().assignments / check.path.parents[1].name
     benches = config.stash.setdefault(_benches, {})
     if folder not in benches:
         benches[folder] = _Bench(folder)

@@ -1,4 +1,4 @@
-"""One grade from a folder to a report: scratch space, working copy, workers, report; nothing of it is left behind.
+"""One grade, from a folder to a report: scratch space, working copy, workers, report. Nothing of it is left behind.
 
 The same few lines serve the command line, Gradescope and a whole class, so a submission gets the same grade everywhere.
 """
@@ -8,13 +8,44 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check
+from autograder.errors import BadInput
 from autograder.report.report import Report, Row
+from autograder.sandbox.device import has_device
 from autograder.sandbox.jail import detect_isolation, reserve_user
 from autograder.sandbox.server_handle import Server
+
+DEVICES = ("cpu", "cuda", "mps")
+
+
+@dataclass(frozen=True)
+class GradeOptions:
+    """What a command may ask of a grade.
+
+    only: grade the checks that this expression selects, as pytest's -k.
+    device: where checks compute that ask for no device themselves.
+    long: grade also the checks that run on request.
+    force_hidden: run hidden checks also where the code beside them can read them.
+    BadInput: the device is none, or there is none of that kind here.
+    """
+
+    only: str | None = None
+    device: str = "cpu"
+    long: bool = False
+    force_hidden: bool = False
+
+    def __post_init__(self) -> None:
+        if self.device not in DEVICES:
+            raise BadInput(f"--device is cpu, cuda or mps; got {self.device!r}")
+        if self.device != "cpu" and not has_device(self.device):
+            raise BadInput(f"--device {self.device}: there is no such device here; leave the option out to grade on the CPU")
+
+
+DEFAULTS = GradeOptions()
 
 
 def grade_folder(
@@ -22,8 +53,8 @@ def grade_folder(
     assignment: Assignment,
     checks: list[Check],
     server: Server,
+    options: GradeOptions = DEFAULTS,
     *,
-    device: str = "cpu",
     jobs: int | None = None,
     seconds: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
@@ -51,7 +82,7 @@ def grade_folder(
             scratch / "cwd",
             tree.baseline(scratch / "baseline"),
             jail,
-            device=device,
+            device=options.device,
             deadline=time.monotonic() + seconds,
             timing_lock=timing_lock or nullcontext(),
         )
@@ -70,15 +101,15 @@ def scratch_space() -> Iterator[Path]:
         yield scratch
 
 
-def checks_of(assignment: Assignment, only: str | None = None, force_hidden: bool = False, long: bool = False) -> list[Check]:
-    """The checks to run here: hidden ones, where there are any, only if the code beside them cannot read them.
+def checks_of(assignment: Assignment, options: GradeOptions = DEFAULTS) -> list[Check]:
+    """The checks to run here. Hidden ones run only where the code beside them cannot read them.
 
-    long: also those that run on request. BadInput if something that they need, such as a text, is not there.
+    BadInput: no check fits, or something that a check needs, such as a text, is not there.
     """
     from autograder.check.collecting import collect
 
-    hidden = assignment.hidden.exists() and (force_hidden or detect_isolation().can_hide(assignment.hidden))
-    checks = collect(assignment, only, hidden, long)
+    hides = options.force_hidden or detect_isolation().can_hide(assignment.hidden)
+    checks = collect(assignment, options.only, assignment.hidden.exists() and hides, options.long)
     for check in checks:
         if check.on_request:
             check.judge.expected(check.seed)  # what is missing is said now, and not after minutes

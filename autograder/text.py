@@ -2,5 +2,8 @@
 
 
 def sanitize(text: str, kept: str = "\n\t") -> str:
-    """The text with everything invisible shown as �: control characters, escapes, marks that turn the direction of writing."""
+    """The text with � for every invisible character: controls, escapes, marks that turn the direction of writing.
+
+    kept: invisible characters that stay.
+    """
     return "".join(c if c.isprintable() or c in kept else "�" for c in text)

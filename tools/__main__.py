@@ -23,33 +23,33 @@ def new(
     module: Annotated[str, typer.Option(help="The module of its functions.")] = "",
 ) -> None:
     """Make a whole small assignment that works, to start from."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from tools.author.new import new as make
 
-    made = make(ROOT, assignment, title, module)
+    made = make(Course.here().root, assignment, title, module)
     typer.echo("\n".join([*(f"wrote {path}" for path in made.files), "", "Next:", *made.next_steps()]))
 
 
 @app.command()
 def stubs() -> None:
     """Write the students' stubs from the reference."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from tools.author.stubs import write_stubs
 
-    for path in write_stubs(ROOT):
-        typer.echo(f"wrote {path.relative_to(ROOT)}")
+    root = Course.here().root
+    for path in write_stubs(root):
+        typer.echo(f"wrote {path.relative_to(root)}")
 
 
 @app.command()
 def golden(assignment: Name = "") -> None:
     """Record golden observations, tolerances and fingerprints from the reference."""
-    from autograder.assignment import ROOT
     from tools.author.golden import golden as record
 
     for one in _assignments(assignment):
         started = time.monotonic()
         for path in record(one):
-            typer.echo(f"wrote {path.relative_to(ROOT)}")
+            typer.echo(f"wrote {path.relative_to(one.course.root)}")
         size = sum(f.stat().st_size for f in (one.folder / "tests" / "golden").iterdir())
         typer.echo(f"{one.id}: golden values take {size / 1000:.0f} KB; recorded in {time.monotonic() - started:.1f} s")
 
@@ -85,10 +85,11 @@ def release(
     only: Annotated[list[str] | None, typer.Option(help="An assignment that is out; repeat it. Without: all.")] = None,
 ) -> None:
     """Build what students clone, and scan it: no solution, no hidden check, nothing off the list."""
+    from autograder.assignment import Course
     from tools.release.release import release as build
 
     started = time.monotonic()
-    done = build(to, tuple(only or ()))
+    done = build(Course.here(), to, tuple(only or ()))
     did = "wrote" if done.changes is None else "updated"
     typer.echo(f"{did} {to}: {done.files} files, {done.size / 1e6:.2f} MB, in {time.monotonic() - started:.1f} s; scanned")
     for line in [*(done.changes.lines() if done.changes else []), *done.headroom()]:
@@ -101,10 +102,10 @@ def scan(
     hidden: Annotated[bool, typer.Option("--hidden", help="Hidden checks may be in it, as in a zip for Gradescope.")] = False,
 ) -> None:
     """Look for solutions, hidden checks, outputs and compiled files in what is to be published."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from tools.release.scan import Scanner, read_files, scan_tree
 
-    scanner = Scanner(ROOT, hidden)
+    scanner = Scanner(Course.here().root, hidden)
     found = scan_tree(scanner, path) if path.is_dir() else scanner.scan(read_files(path))
     for finding in found:
         typer.echo(finding)
@@ -121,11 +122,11 @@ def gradescope(
     """Build the autograder zip that is uploaded to Gradescope."""
     import tempfile
 
-    from autograder.assignment import load
+    from autograder.assignment import Course
     from autograder.files import write_or_refuse
     from tools.gradescope.package import build, warnings
 
-    one = load(assignment)
+    one = Course.here().load(assignment)
     write_or_refuse(to, build(one))
     typer.echo(f"wrote {to}, {to.stat().st_size:,} bytes")
     for warning in warnings(one):
@@ -166,14 +167,14 @@ def batch(
     no_names: Annotated[bool, typer.Option("--no-names", help="Leave names out of the page of the class.")] = False,
 ) -> None:
     """Grade a class: CSV, JSON lines, a page for each submission and one for the class."""
-    from autograder.assignment import load
+    from autograder.assignment import Course
     from tools.batch.batch import batch as grade_class
     from tools.batch.batch import write_tables
     from tools.batch.progress import bar
 
     try:
         with bar(f"grading {assignment}") as progress:
-            book = grade_class(load(assignment), source, to, jobs, scheduler, against, progress)
+            book = grade_class(Course.here().load(assignment), source, to, jobs, scheduler, against, progress)
     except KeyboardInterrupt:
         typer.echo("Interrupted. What is graded is kept: call it again, and it goes on from there.", err=True)
         raise typer.Exit(1) from None
@@ -198,16 +199,18 @@ def bench(name: Annotated[str, typer.Argument(help="One benchmark, or nothing fo
 @app.command()
 def picture() -> None:
     """Draw the report that the README shows."""
-    from autograder.assignment import ROOT
+    from autograder.assignment import Course
     from tools.picture import draw
 
-    typer.echo(f"wrote {draw(ROOT / 'docs' / 'report.svg').relative_to(ROOT)}")
+    root = Course.here().root
+    typer.echo(f"wrote {draw(root / 'docs' / 'report.svg').relative_to(root)}")
 
 
 def _assignments(name: str) -> list:
-    from autograder.assignment import known, load
+    from autograder.assignment import Course
 
-    return [load(n) for n in ([name] if name else known())]
+    course = Course.here()
+    return [course.load(n) for n in ([name] if name else course.known())]
 
 
 def main() -> None:

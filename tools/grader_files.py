@@ -10,7 +10,7 @@ _KINDS = {".py", ".ini", ".sh", ".json", ".j2"}  # an allow-list: a note that so
 
 
 def course() -> Path:
-    """The folder in which the grader lies. `assignment.ROOT` may be another course, which tests use."""
+    """The folder in which the grader lies. `Course.here()` may be another one, which tests use."""
     return Path(autograder.__file__).resolve().parents[1]
 
 

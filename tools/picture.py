@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from autograder.assignment import ROOT, load
+from autograder.assignment import Course
 from autograder.check.collecting import collect
 from autograder.grading import grade
 from autograder.report.terminal import print_report
@@ -18,14 +18,14 @@ def draw(path: Path) -> Path:
     """Write the report as SVG."""
     from rich.console import Console
 
-    assignment = load("a01")
+    assignment = Course.here().load("a01")
     with reference_runs(assignment) as runs:
         tree = runs.reference
         for case in (c for c in runs.cases("misconceptions") if c.name in MISTAKES):
             name = f"{case.module}.py"
             text = replace_definition((tree.folder / name).read_text(encoding="utf-8"), case.qualname, case)
             tree = tree.with_file(runs.scratch / "picture" / case.name, name, text)
-        stub = stubs(ROOT)[assignment.folder / "inspect.py"]
+        stub = stubs(assignment.course.root)[assignment.folder / "inspect.py"]
         tree = tree.with_file(runs.scratch / "picture" / "stub", "inspect.py", stub)
         scratch = runs.scratch / "grade"
         scratch.mkdir()

@@ -10,7 +10,7 @@ import time
 import torch
 from torch import Tensor, nn
 
-DIGITS, STEPS, BATCH = 10, 300, 128
+DIGITS, STEPS, BATCH_SIZE = 10, 300, 128
 FORMATS = (torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -71,26 +71,28 @@ def check_gradients() -> bool:
 
 
 def train(dtype: torch.dtype, device: torch.device) -> tuple[float, float, list[int], float]:
-    """Loss at the end, share of unseen triples that come out right, the steps that were skipped, and the last scale."""
+    """Loss at the end, fraction of unseen triples that come out right, the steps that were skipped, and the last scale."""
     from .device import seed_everything
     from .numerics import cross_entropy
     from .precision import LossScaler, mixed_precision_step
 
     seed_everything(0)
-    (seen, middles), (unseen, answers) = triples(device)
+    (inputs, targets), (test_inputs, test_targets) = triples(device)
     model = network(128).to(device)
     optimizer = torch.optim.AdamW(model.parameters(), lr=3e-3, weight_decay=0.1)
     # Far too large on purpose: in float16 gradients overflow, and the scale has to come down first.
     scaler = LossScaler(scale=2.0**24) if dtype is torch.float16 else LossScaler(scale=1.0)
     skipped = []
     for number in range(STEPS):
-        rows = torch.randint(len(seen), (BATCH,)).to(device)
-        step = mixed_precision_step(model, lambda: cross_entropy(model(seen[rows]), middles[rows]), optimizer, scaler, dtype)
+        indices = torch.randint(len(inputs), (BATCH_SIZE,)).to(device)
+        step = mixed_precision_step(
+            model, lambda: cross_entropy(model(inputs[indices]), targets[indices]), optimizer, scaler, dtype
+        )
         if step.skipped:
             skipped.append(number)
     with torch.no_grad():
-        right = (model(unseen).argmax(1) == answers).double().mean().item()
-    return step.loss, right, skipped, scaler.scale
+        accuracy = (model(test_inputs).argmax(1) == test_targets).double().mean().item()
+    return step.loss, accuracy, skipped, scaler.scale
 
 
 def measure(device: torch.device) -> None:
@@ -100,18 +102,20 @@ def measure(device: torch.device) -> None:
     from .profiling import matmul_rate, peak_memory, share_of_peak, synchroniser, time_it, training_flops
 
     peak = matmul_rate(device=device)
-    print(f"\nOne large float32 matrix product runs at {peak / 1e9:.0f} GFLOP/s here; the step of a network of {BATCH} rows:\n")
+    print(
+        f"\nOne large float32 matrix product runs at {peak / 1e9:.0f} GFLOP/s here; the step of a network with batch size {BATCH_SIZE}:\n"
+    )
     print(" width   parameters   per step    share of that    weights + gradients + AdamW   activations    peak of a step")
     for width in (128, 2048):
         model, (x, y) = network(width).to(device), triples(device)[0]
-        x, y, matrices = x[:BATCH], y[:BATCH], [p for p in model.parameters() if p.ndim == 2][1:]  # but for the table
+        x, y, matrices = x[:BATCH_SIZE], y[:BATCH_SIZE], [p for p in model.parameters() if p.ndim == 2][1:]  # but for the table
 
         def step(model=model, x=x, y=y) -> None:
             cross_entropy(model(x), y).backward()
             model.zero_grad()
 
         timing = time_it(step, repeats=20, synchronise=synchroniser(device))
-        flops = training_flops(sum(2 * BATCH * matrix.numel() for matrix in matrices))
+        flops = training_flops(sum(2 * BATCH_SIZE * matrix.numel() for matrix in matrices))
         n = sum(p.numel() for p in model.parameters())
         kept = activation_bytes(lambda model=model, x=x, y=y: cross_entropy(model(x), y), [*model.parameters(), x, y])
         kilobytes = [sum(state_bytes(n).values()) / 1e3, kept / 1e3, peak_memory(step, device) / 1e3]
@@ -133,17 +137,17 @@ def main() -> int:
         f"\nThe middle one of three digits, {STEPS} steps in each format (200 triples never seen; the best guess is right in 15 %)\n"
     )
     print(" format      last loss   unseen ones right   steps skipped   loss scale at the end")
-    shares = []
+    accuracies = []
     for dtype in FORMATS:
-        loss, right, skipped, scale = train(dtype, device)
-        shares.append(right)
+        loss, accuracy, skipped, scale = train(dtype, device)
+        accuracies.append(accuracy)
         scale = f"2^{math.log2(scale):.0f}"
-        print(f" {str(dtype)[6:]:10}  {loss:9.4f}   {right:17.1%}   {len(skipped):13}   {scale:>21}")
+        print(f" {str(dtype)[6:]:10}  {loss:9.4f}   {accuracy:17.1%}   {len(skipped):13}   {scale:>21}")
     first, again = (train(torch.bfloat16, device)[0] for _ in range(2))
     print(f"\nTwo more bfloat16 runs with the same seed end at {first!r} and {again!r}.")
     measure(device)
     print(f"\n{time.perf_counter() - start:.0f} s")
-    return 0 if gradients and min(shares) > 0.9 and first == again else 1
+    return 0 if gradients and min(accuracies) > 0.9 and first == again else 1
 
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ left.axvspan(88.72, 120, color=ORANGE, alpha=0.08)
 left.axvspan(-120, -103, color=ORANGE, alpha=0.08)
 left.text(104, 0.35, "inf / inf\n= NaN", color=ORANGE, ha="center")
 left.text(-111, 0.35, "0 / 0\n= NaN", color=ORANGE, ha="center")
-left.set(title="share of the first of three logits (t, t − 1, t − 2)", xlabel="t", ylabel="softmax", ylim=(0, 1.05))
+left.set(title="probability of the first of three logits (t, t − 1, t − 2)", xlabel="t", ylabel="softmax", ylim=(0, 1.05))
 left.legend(loc="lower center")
 
 size = 10.0 ** torch.linspace(0, 6, 61)
@@ -227,8 +227,8 @@ for scale, colour, name in ((1.0, ORANGE, "as they are"), (2.0**16, BLUE, "loss 
 panel.axvline(math.log2(bound.smallest_subnormal) - 1, color="grey")
 panel.axvspan(-25, math.log2(bound.smallest_normal), facecolor="none", edgecolor="grey", hatch="//", alpha=0.3)
 panel.axvline(math.log2(bound.largest), color="grey")
-for place, text in ((-25.3, "0"), (-14.3, "subnormal"), (15.7, "largest")):
-    panel.text(place, panel.get_ylim()[1] * 0.93, text, ha="right", color="grey")
+for position, text in ((-25.3, "0"), (-14.3, "subnormal"), (15.7, "largest")):
+    panel.text(position, panel.get_ylim()[1] * 0.93, text, ha="right", color="grey")
 panel.set(title="gradients of six layers in float16", xlabel="log₂ of their size", ylabel="how many")
 panel.legend(loc="center left")
 plt.show()
@@ -241,17 +241,17 @@ plt.show()
 #
 # Left: operations of one forward pass per token, GPT-2 small (12 layers, width 768) at growing context. Everything but
 # attention costs the same per token, whatever the context. Middle: bytes that autograd keeps for one attention head of
-# width 64, measured by `activation_bytes`: the (time × time) matrices take over. Right: what one billion parameters
+# width 64, measured by `activation_bytes`: the (seq_len × seq_len) matrices take over. Right: what one billion parameters
 # need from step to step.
 
 # %%
 figure, (left, middle, right) = plt.subplots(1, 3, figsize=(14.5, 4.2), layout="constrained")
 contexts = [2**k for k in range(7, 18)]
-counts = [forward_flops(1, time, 768, 12, 50257) for time in contexts]
+counts = [forward_flops(1, seq_len, 768, 12, 50257) for seq_len in contexts]
 for part, colour, marker in (("attention", ORANGE, "^"), ("mlp", BLUE, "o"), ("projections", GREEN, "s"), ("head", PINK, "v")):
-    perf = [count[part] / time for count, time in zip(counts, contexts, strict=True)]
+    perf = [count[part] / seq_len for count, seq_len in zip(counts, contexts, strict=True)]
     left.loglog(contexts, perf, "-", marker=marker, ms=3.5, color=colour, label=part)
-cross = 8 * 768 * 768 * 2 / (4 * 768)  # where 4 · time · d = 16 · d²
+cross = 8 * 768 * 768 * 2 / (4 * 768)  # where 4 · seq_len · d = 16 · d²
 left.axvline(cross, color="grey", lw=0.8)
 left.text(cross * 1.15, 7e6, f"attention = MLP\nat {cross:.0f} = 4 · d", color="grey", fontsize=8)
 left.set(title="operations per token and forward pass, GPT-2 small", xlabel="context length", ylabel="operations")
@@ -259,12 +259,12 @@ left.legend(fontsize=8, loc="upper left")
 
 lengths = [2**k for k in range(5, 11)]
 kept = {}
-for time in lengths:
-    q, k, v = (torch.randn(time, 64, requires_grad=True) for _ in range(3))
-    kept[time] = activation_bytes(lambda q=q, k=k, v=v: softmax(q @ k.mT / 8) @ v, [q, k, v])
+for seq_len in lengths:
+    q, k, v = (torch.randn(seq_len, 64, requires_grad=True) for _ in range(3))
+    kept[seq_len] = activation_bytes(lambda q=q, k=k, v=v: softmax(q @ k.mT / 8) @ v, [q, k, v])
 middle.loglog(lengths, list(kept.values()), "o-", color=BLUE, label="kept for the backward pass")
-middle.loglog(lengths, [3 * 64 * 4 * time for time in lengths], "s--", color=GREEN, label="queries, keys and values")
-middle.loglog(lengths, [4 * time**2 for time in lengths], ":", color="grey", label="one (time × time) matrix")
+middle.loglog(lengths, [3 * 64 * 4 * seq_len for seq_len in lengths], "s--", color=GREEN, label="queries, keys and values")
+middle.loglog(lengths, [4 * seq_len**2 for seq_len in lengths], ":", color="grey", label="one (seq_len × seq_len) matrix")
 middle.set(title="bytes of one attention head, float32", xlabel="context length", ylabel="bytes")
 middle.legend(fontsize=8)
 
@@ -279,15 +279,15 @@ for part, colour, hatch in (("weights", BLUE, ""), ("gradients", GREEN, "//"), (
     heights = [recipe[part] / 1e9 for recipe in recipes.values()]
     right.bar(list(recipes), heights, bottom=bottom, color=colour, hatch=hatch, edgecolor="white", label=part)
     bottom = [b + h for b, h in zip(bottom, heights, strict=True)]
-for place, height in enumerate(bottom):
-    right.text(place, height + 0.2, f"{height:.0f} GB", ha="center")
+for position, height in enumerate(bottom):
+    right.text(position, height + 0.2, f"{height:.0f} GB", ha="center")
 right.set(title="one billion parameters, from step to step", ylabel="GB", ylim=(0, 19))
 right.tick_params(axis="x", labelsize=7)
 right.legend(fontsize=8)
 plt.show()
 
 # %% [markdown]
-# **Look.** How many (time × time) matrices does autograd keep for *your* softmax? Which of them could be computed again in
+# **Look.** How many (seq_len × seq_len) matrices does autograd keep for *your* softmax? Which of them could be computed again in
 # place of being kept?
 #
 # ## profiling: why there is a warm-up

@@ -1,4 +1,4 @@
-"""The two layers that hold nearly all parameters of a language model, and the random numbers they start from.
+"""The two layers that hold nearly all parameters of a language model, and their initialisation.
 
 A linear layer multiplies, an embedding looks up. Left out: everything with a formula of its own (norms, attention,
 activations), which comes with the transformer.
@@ -56,7 +56,7 @@ class Linear(nn.Module):
         super().__init__()
         if init not in ("truncated", "kaiming"):
             raise ValueError(f'init must be "truncated" or "kaiming"; got {init!r}')
-        # TODO: the parameters of the table, and their start (handout: layers, step 3).
+        # TODO: the parameters of the table, and their initialisation (handout: layers, step 3).
         # Watch: which axis comes first; what makes a tensor a parameter; a layer without a bias still has that attribute.
         raise NotImplementedError("a00_foundations/layers.py: Linear.__init__() is yours to write (handout: layers, step 3)")
 
@@ -74,18 +74,18 @@ class Embedding(nn.Module):
 
     | state-dict key | shape | |
     |---|---|---|
-    | `weight` | (n_tokens, d_model) | starts from `truncated_normal_` with `std` |
+    | `weight` | (vocab_size, d_model) | starts from `truncated_normal_` with `std` |
 
-    std: standard deviation of the start. generator: as there.
+    std: standard deviation of the initial numbers. generator: as in `truncated_normal_`.
     """
 
-    def __init__(self, n_tokens: int, d_model: int, std: float = 1.0, generator: torch.Generator | None = None):
+    def __init__(self, vocab_size: int, d_model: int, std: float = 1.0, generator: torch.Generator | None = None):
         super().__init__()
-        # TODO: the table and its start (handout: layers, step 5).
+        # TODO: the table and its initialisation (handout: layers, step 5).
         raise NotImplementedError("a00_foundations/layers.py: Embedding.__init__() is yours to write (handout: layers, step 5)")
 
     def forward(self, tokens: Int[Tensor, "*batch"]) -> Float[Tensor, "*batch d_model"]:
-        """The row of each token; ValueError for numbers that are not whole, or not in [0, n_tokens)."""
+        """The row of each token; ValueError for numbers that are not whole, or not in [0, vocab_size)."""
         # TODO: the rows (handout: layers, step 6).
         # Watch: tokens of any shape; what Python makes of −1, and torch of booleans, as an index; a table of n rows ends
         # at n − 1.

@@ -35,7 +35,7 @@ def softmax(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"
     gradient of 0. Computed in at least float32, and returned in the dtype of x. Errors as in `row_shift`.
     Source: §1 there.
     """
-    # TODO: the shares (handout: numerics, step 2).
+    # TODO: the probabilities (handout: numerics, step 2).
     # Watch: e^89 is more than float32 holds; 0 / 0, and the gradient of such a row; float16 sums go wrong early.
     raise NotImplementedError("a00_foundations/numerics.py: softmax() is yours to write (handout: numerics, step 2)")
 
@@ -46,7 +46,7 @@ def logsumexp(x: Float[Tensor, "*shape"], dim: int = -1, keepdim: bool = False) 
     A row of nothing but −inf gives −inf, with a gradient of 0. Dtypes and errors as in `softmax`.  Source: §1 there.
     """
     # TODO: the logarithm of the sum (handout: numerics, step 3).
-    # Watch: what was subtracted has to come back; the slope of the logarithm at 0.
+    # Watch: what was subtracted has to come back; the derivative of the logarithm at 0.
     raise NotImplementedError("a00_foundations/numerics.py: logsumexp() is yours to write (handout: numerics, step 3)")
 
 

@@ -54,8 +54,10 @@ def time_it(
     raise NotImplementedError("a00_foundations/profiling.py: time_it() is yours to write (handout: profiling, step 1)")
 
 
-def forward_flops(batch: int, time: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None) -> dict[str, int]:
-    """Floating-point operations of the matrix products in one forward pass of a GPT, whose logits are (batch, time, vocab).
+def forward_flops(
+    batch_size: int, seq_len: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None
+) -> dict[str, int]:
+    """Floating-point operations of the matrix products in one forward pass of a GPT. Its logits are (batch_size, seq_len, vocab_size).
 
     {"projections": queries, keys, values and the one that follows attention; "attention": scores and weighted values,
     over the full square of the context, as a plain causal kernel computes it; "mlp": two matrices, d_model × d_ff and

@@ -13,15 +13,15 @@ import torch.nn.functional as F
 from torch import Tensor
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
-BAR = len(LETTERS)  # the token that says: now backwards
-LENGTH, STEPS, BATCH = 10, 200, 64
+SEPARATOR = len(LETTERS)  # the token that says: now backwards
+LENGTH, STEPS, BATCH_SIZE = 10, 200, 64
 SHADES = " ·░▒▓█"
 
 
 def words(n: int, generator: torch.Generator) -> Tensor:
-    """Texts "abcdefghij|jihgfedcba" of random letters, as tokens of shape (n, 2 · LENGTH + 1)."""
+    """Sequences "abcdefghij|jihgfedcba" of random letters, as tokens of shape (n, 2 · LENGTH + 1)."""
     letters = torch.randint(len(LETTERS), (n, LENGTH), generator=generator)
-    return torch.cat([letters, torch.full((n, 1), BAR), letters.flip(1)], dim=1)
+    return torch.cat([letters, torch.full((n, 1), SEPARATOR), letters.flip(1)], dim=1)
 
 
 def spell(tokens: Tensor) -> str:
@@ -37,10 +37,10 @@ def write_backwards(model, prompts: Tensor) -> Tensor:
     return tokens[:, -LENGTH:]
 
 
-def accuracy(model, texts: Tensor) -> float:
-    """Share of words that come out backwards without a single mistake."""
+def accuracy(model, sequences: Tensor) -> float:
+    """Fraction of words that come out backwards without a single mistake."""
     model.eval()
-    right = write_backwards(model, texts[:, : LENGTH + 1]) == texts[:, -LENGTH:]
+    right = write_backwards(model, sequences[:, : LENGTH + 1]) == sequences[:, -LENGTH:]
     model.train()
     return right.all(1).double().mean().item()
 
@@ -54,29 +54,29 @@ def train(model, unseen: Tensor) -> None:
             with torch.no_grad():
                 loss = answer_loss(model, unseen).item()
             print(f"{step:5d}  {loss:5.3f}   {accuracy(model, unseen):6.1%}", flush=True)
-        loss = answer_loss(model, words(BATCH, generator))
+        loss = answer_loss(model, words(BATCH_SIZE, generator))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
 
 
-def answer_loss(model, texts: Tensor) -> Tensor:
-    """Cross-entropy in nats per letter, over the letters after the bar: those before it are chance."""
-    logits = model(texts[:, :-1])[:, LENGTH:]
-    return F.cross_entropy(logits.flatten(0, 1), texts[:, LENGTH + 1 :].flatten())
+def answer_loss(model, sequences: Tensor) -> Tensor:
+    """Cross-entropy in nats per letter, over the letters after the separator: those before it are random."""
+    logits = model(sequences[:, :-1])[:, LENGTH:]
+    return F.cross_entropy(logits.flatten(0, 1), sequences[:, LENGTH + 1 :].flatten())
 
 
-def show_attention(model, text: Tensor, maps: Tensor) -> None:
-    """Rows: the letters as they are written; columns: the word. maps: (layers, heads, time, time)."""
-    back = maps[..., LENGTH : 2 * LENGTH, :LENGTH]  # the query that writes letter r stands one place before it
-    share = back.flip(-1).diagonal(dim1=-2, dim2=-1).mean(-1)
-    layer, head = divmod(int(share.argmax()), maps.shape[1])
+def show_attention(model, sequence: Tensor, maps: Tensor) -> None:
+    """Rows: the letters as they are written; columns: the word. maps: (n_layers, n_heads, seq_len, seq_len)."""
+    back = maps[..., LENGTH : 2 * LENGTH, :LENGTH]  # the query that writes letter r stands one position before it
+    fraction = back.flip(-1).diagonal(dim1=-2, dim2=-1).mean(-1)
+    layer, head = divmod(int(fraction.argmax()), maps.shape[1])
     print(f"\nWhere layer {layer}, head {head} looks while it writes (darker: more attention)\n")
-    print("   writes   reads  " + " ".join(spell(text[:LENGTH])))
+    print("   writes   reads  " + " ".join(spell(sequence[:LENGTH])))
     for row, weights in enumerate(back[layer, head]):
         shades = " ".join(SHADES[min(int(w * len(SHADES)), len(SHADES) - 1)] for w in weights.tolist())
-        print(f"        {spell(text[LENGTH + 1 + row : LENGTH + 2 + row])}          {shades}")
-    print(f"\nThis head gives {share.max():.0%} of its attention to the very letter that comes next; "
+        print(f"        {spell(sequence[LENGTH + 1 + row : LENGTH + 2 + row])}          {shades}")
+    print(f"\nThis head gives {fraction.max():.0%} of its attention to the very letter that comes next; "
           f"a blind one would give {1 / (1.5 * LENGTH):.0%}.")  # fmt: skip
 
 
@@ -89,14 +89,14 @@ def main() -> int:
     torch.manual_seed(0)
     start = time.perf_counter()
     d_model = 48
-    model = GPT(GPTConfig(BAR + 1, 2 * LENGTH + 1, d_model, n_heads=2, n_layers=2, init_std=width_scaled_std(d_model)))
+    model = GPT(GPTConfig(SEPARATOR + 1, 2 * LENGTH + 1, d_model, n_heads=2, n_layers=2, init_std=width_scaled_std(d_model)))
     print(f"A GPT with {model.n_parameters():,} parameters learns to write words backwards.")
     unseen = words(200, torch.Generator().manual_seed(2))
     train(model, unseen)
     print()
-    for text, answer in zip(unseen[:4], write_backwards(model, unseen[:4, : LENGTH + 1]), strict=True):
-        verdict = "right" if torch.equal(answer, text[-LENGTH:]) else "wrong"
-        print(f"  {spell(text[: LENGTH + 1])}{spell(answer)}  {verdict}")
+    for sequence, answer in zip(unseen[:4], write_backwards(model, unseen[:4, : LENGTH + 1]), strict=True):
+        verdict = "right" if torch.equal(answer, sequence[-LENGTH:]) else "wrong"
+        print(f"  {spell(sequence[: LENGTH + 1])}{spell(answer)}  {verdict}")
     show_attention(model, unseen[0], attention_maps(model, unseen[:1])[:, 0])
     print(f"{time.perf_counter() - start:.0f} s")
     return 0

@@ -35,9 +35,9 @@ BLUE, ORANGE = "#0072B2", "#D55E00"  # told apart by every kind of colour vision
 plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": 10, "figure.titlesize": 12, "image.interpolation": "nearest"})
 
 # %% [markdown]
-# ## positions: a pattern for every place
+# ## positions: a pattern for every position
 #
-# Left: one row per position. Neighbouring channels are sine and cosine of one angle; far left it turns once in six
+# Left: one row per position. Neighbouring channels are sine and cosine of one angle; far left it rotates once in six
 # positions, far right it hardly moves in a hundred. Right: how alike two rows are. The picture is made of diagonals: it
 # depends on the *distance* of two positions and not on where they stand.
 
@@ -62,7 +62,7 @@ plt.show()
 # %% [markdown]
 # ## attention: what two layers with two heads each learn
 #
-# The task of the demo: a word of ten letters, a bar, then the word backwards. Upper row: a fresh model. Its heads know
+# The task of the demo: a word of ten letters, a separator, then the word backwards. Upper row: a fresh model. Its heads know
 # nothing yet and spread their attention evenly over what the mask leaves them. Lower row: the same heads after
 # training. Rows ask, columns answer, and every row sums to 1.
 
@@ -74,13 +74,13 @@ def small_gpt(n_layers: int, d_model: int) -> GPT:
     return GPT(GPTConfig(27, 2 * LENGTH + 1, d_model, 2, n_layers, init_std=width_scaled_std(d_model)))
 
 
-def train(model: GPT, steps: int, batch: int, lr: float) -> list[float]:
+def train(model: GPT, steps: int, batch_size: int, lr: float) -> list[float]:
     """Loss of each step, in nats per letter."""
     generator = torch.Generator().manual_seed(1)
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01)
     losses = []
     for _ in range(steps):
-        loss = answer_loss(model, words(batch, generator))
+        loss = answer_loss(model, words(batch_size, generator))
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
@@ -89,13 +89,13 @@ def train(model: GPT, steps: int, batch: int, lr: float) -> list[float]:
 
 
 model = small_gpt(n_layers=2, d_model=48)
-text = words(1, torch.Generator().manual_seed(2))[:, :-1]  # the last letter is only ever written, never read
-fresh = attention_maps(model, text)[:, 0].flatten(0, 1)
-train(model, STEPS, batch=64, lr=3e-3)
-trained = attention_maps(model, text)[:, 0].flatten(0, 1)
+sequence = words(1, torch.Generator().manual_seed(2))[:, :-1]  # the last letter is only ever written, never read
+fresh = attention_maps(model, sequence)[:, 0].flatten(0, 1)
+train(model, STEPS, batch_size=64, lr=3e-3)
+trained = attention_maps(model, sequence)[:, 0].flatten(0, 1)
 
 # %%
-letters = list(spell(text[0]))
+letters = list(spell(sequence[0]))
 figure, axes = plt.subplots(2, 4, figsize=(13, 6.9), layout="constrained", sharex=True, sharey=True)
 for row, (maps, when) in enumerate([(fresh, "fresh"), (trained, "trained")]):
     for head, panel in enumerate(axes[row]):
@@ -154,17 +154,17 @@ for depth in DEPTHS:
     for post in (False, True):
         model = stack(depth, post)
         norms[depth, post, "start"] = block_norms(model)
-        train(model, 20, batch=32, lr=LR)
+        train(model, 20, batch_size=32, lr=LR)
         norms[depth, post, "after"] = block_norms(model)
 
 # %%
 figure, axes = plt.subplots(1, 3, figsize=(13.5, 4.4), layout="constrained", sharey=True)
 for panel, post, title in zip(axes, (False, True), ("pre-LN: x + f(LN(x))", "post-LN: LN(x + f(x))"), strict=False):
     for number, depth in enumerate(DEPTHS):
-        place = [(block + 0.5) / depth for block in range(depth)]
+        relative_depth = [(block + 0.5) / depth for block in range(depth)]
         colour = plt.cm.viridis(0.92 * (1 - number / (len(DEPTHS) - 1)))
-        panel.plot(place, norms[depth, post, "after"], "o-", ms=2.5, lw=1.2, color=colour, label=f"{depth} blocks")
-    panel.set(title=f"{title}, after 20 steps", xlabel="place of the block (0 = input, 1 = output)", yscale="log")
+        panel.plot(relative_depth, norms[depth, post, "after"], "o-", ms=2.5, lw=1.2, color=colour, label=f"{depth} blocks")
+    panel.set(title=f"{title}, after 20 steps", xlabel="relative depth of the block (0 = input, 1 = output)", yscale="log")
 axes[0].set_ylabel("gradient norm of the block")
 axes[0].legend(fontsize=8)
 for post, colour, name in ((False, BLUE, "pre-LN"), (True, ORANGE, "post-LN")):
@@ -197,7 +197,7 @@ for depth in DEPTHS:
 figure, axes = plt.subplots(1, 3, figsize=(13, 3.8), layout="constrained", sharey=True)
 for panel, depth in zip(axes, (2, 6, 16), strict=True):
     for post, colour, name in ((False, BLUE, "pre-LN"), (True, ORANGE, "post-LN")):
-        losses = train(stack(depth, post), 160, batch=32, lr=LR)
+        losses = train(stack(depth, post), 160, batch_size=32, lr=LR)
         panel.plot(losses, "--" if post else "-", color=colour, label=f"{name}, ends at {losses[-1]:.2f}")
     panel.axhline(math.log(26), color="grey", linewidth=0.8)
     panel.text(159, math.log(26) + 0.06, "chance", color="grey", fontsize=8, ha="right")

@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # the hints alone need it, so that these tools work whatever 
     from .model import GPT
 
 
-def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "layers batch heads time time"]:
+def attention_maps(
+    model: "GPT", tokens: Int[Tensor, "batch_size seq_len"]
+) -> Float[Tensor, "n_layers batch_size n_heads seq_len seq_len"]:
     """Attention weights of every layer and head for these tokens; entry [..., i, j] is how much token i takes from j.
 
     Computed as in evaluation: no dropout, no gradient. Afterwards every submodule is in the mode (train or eval) in

@@ -18,9 +18,9 @@ from .positions import LearnedPositions
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The size of a model and how it starts.
+    """The size of a model and its initialisation.
 
-    vocab_size: tokens are 0 … vocab_size − 1.  n_positions: the longest text, in tokens.  init_std: standard deviation
+    vocab_size: tokens are 0 … vocab_size − 1.  n_positions: the longest sequence, in tokens.  init_std: standard deviation
     of the initial weights; GPT-2's 0.02 is right near d_model 768, for smaller models take `width_scaled_std`.
     """
 
@@ -35,7 +35,7 @@ class GPTConfig:
 
 
 def width_scaled_std(d_model: int) -> float:
-    """0.02 · √(768 / d_model): the initial deviation that gives a model of any width the start GPT-2 has at 768.
+    """0.02 · √(768 / d_model): the initial standard deviation that gives a model of any width the initialisation GPT-2 has at 768.
 
     A linear layer sums d_model products, so the deviation of its output grows with √d_model: 0.02 · √768 = 0.55 in
     GPT-2, but 0.16 at d_model 64. There every branch adds next to nothing to the stream, and a small model spends its
@@ -66,20 +66,20 @@ class GPT(nn.Module):
         # Watch: dropout and bias reach the blocks, bias the norm; shared means that one tensor has two names.
         raise NotImplementedError("a01_transformer/model.py: GPT.__init__() is yours to write (handout: model, step 1)")
 
-    def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
+    def forward(self, tokens: Int[Tensor, "batch_size seq_len"]) -> Float[Tensor, "batch_size seq_len vocab_size"]:
         """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, : t + 1].
 
-        ValueError if tokens are not a (batch, time) tensor of whole numbers, the text is longer than n_positions, or a
-        token is not in the vocabulary.
+        ValueError if tokens are not a (batch_size, seq_len) tensor of whole numbers, the sequence is longer than n_positions,
+        or a token is not in the vocabulary.
         """
         if tokens.ndim != 2 or tokens.is_floating_point() or tokens.is_complex() or tokens.dtype == torch.bool:
             raise ValueError(
-                f"tokens must be whole numbers of shape (batch, time); got {tokens.dtype}, shape {tuple(tokens.shape)}"
+                f"tokens must be whole numbers of shape (batch_size, seq_len); got {tokens.dtype}, shape {tuple(tokens.shape)}"
             )
         if tokens.shape[1] > self.config.n_positions:
             raise ValueError(
-                f"the text has {tokens.shape[1]} tokens and the model {self.config.n_positions} positions; shorten the "
-                f"text or build the model with a larger n_positions"
+                f"the sequence has {tokens.shape[1]} tokens and the model {self.config.n_positions} positions; shorten the "
+                f"sequence or build the model with a larger n_positions"
             )
         outside = tokens[(tokens < 0) | (tokens >= self.config.vocab_size)]
         if len(outside):
@@ -92,7 +92,7 @@ class GPT(nn.Module):
         raise NotImplementedError("a01_transformer/model.py: GPT.forward() is yours to write (handout: model, step 2)")
 
     def init_weights(self) -> None:
-        """Set every parameter to its start, as GPT-2 does; N is n_layers.
+        """Set every parameter to its initial value, as GPT-2 does. N is n_layers.
 
         Weights of linear layers, token and position vectors: normal, mean 0, deviation init_std; where a residual
         branch ends (`attention.proj` and `mlp.contract` of every block) init_std / √(2N). Linear biases 0. Norms:

@@ -21,8 +21,10 @@ BODY_END = "¶"  # one character for the two new lines that end a function, so t
 
 @dataclass(frozen=True)
 class Result:
-    """What was reached: right of count, in CPU seconds of training; bar: the share to reach; before: the figure to beat.
+    """What was reached: right of count, in CPU seconds of training.
 
+    target: the fraction to reach.
+    before: the figure to beat.
     within: CPU seconds that training may take.
     """
 
@@ -30,19 +32,19 @@ class Result:
     right: int
     count: int
     seconds: float
-    bar: float
+    target: float
     before: str
     within: float = math.inf
 
     @property
     def reached(self) -> bool:
-        return self.right >= self.bar * self.count and self.seconds <= self.within
+        return self.right >= self.target * self.count and self.seconds <= self.within
 
     def __str__(self) -> str:
-        bar = f"bar {self.bar:.0%}" + (f" in {self.within:.0f} s" if self.within < math.inf else "")
-        verdict = f"{bar}: {'reached' if self.reached else 'not reached'}"
+        target = f"target {self.target:.0%}" + (f" in {self.within:.0f} s" if self.within < math.inf else "")
+        verdict = f"{target}: {'reached' if self.reached else 'not reached'}"
         right = f"{self.right:3d} of {self.count:3d} right"
-        return f"{self.name:17} {right}, {self.seconds:5.1f} CPU s   {verdict:29}   to beat: {self.before}"
+        return f"{self.name:17} {right}, {self.seconds:5.1f} CPU s   {verdict:32}   to beat: {self.before}"
 
 
 def gpt(vocab_size: int, n_positions: int, d_model: int, n_heads: int, n_layers: int, seed: int) -> GPT:
@@ -51,14 +53,20 @@ def gpt(vocab_size: int, n_positions: int, d_model: int, n_heads: int, n_layers:
 
 
 def learn(
-    model: nn.Module, documents: list[list[int]], rows: int, start: int, held_out: list[list[int]], seed: int, **settings
+    model: nn.Module,
+    documents: list[list[int]],
+    batch_size: int,
+    bos_token: int,
+    held_out: list[list[int]],
+    seed: int,
+    **settings,
 ) -> float:
     """Train on one document per row and say how it goes; returns CPU seconds."""
     from a02_training.data import document_rows, random_documents
     from a02_training.train import TrainConfig, train
 
-    validation = [document_rows(held_out[i : i + 64], start) for i in range(0, len(held_out), 64)]
-    next_batch = lambda generator: random_documents(documents, rows, start, generator)
+    validation = [document_rows(held_out[i : i + 64], bos_token) for i in range(0, len(held_out), 64)]
+    next_batch = lambda generator: random_documents(documents, batch_size, bos_token, generator)
     begin = time.process_time()
     history = train(model, next_batch, TrainConfig(**settings, progress=True), validation, torch.Generator().manual_seed(seed))
     seconds = time.process_time() - begin
@@ -70,12 +78,12 @@ def learn(
 def level1(seed: int) -> list[Result]:
     """Pairs of four letters, learned by heart: given the first four, write the other four."""
     return [
-        memorise("level 1", "fourletters", seed, steps=200, bar=1.0, before="3 of 12 after 200 steps, 4.6K parameters"),
-        memorise("level 1, no rule", "fourletters48", seed, steps=1000, bar=0.95, before="no figure known"),
+        memorise("level 1", "fourletters", seed, steps=200, target=1.0, before="3 of 12 after 200 steps, 4.6K parameters"),
+        memorise("level 1, no rule", "fourletters48", seed, steps=1000, target=0.95, before="no figure known"),
     ]
 
 
-def memorise(name: str, corpus: str, seed: int, steps: int, bar: float, before: str) -> Result:
+def memorise(name: str, corpus: str, seed: int, steps: int, target: float, before: str) -> Result:
     import corpora
 
     from a02_training.sample import Sampling, generate
@@ -83,17 +91,19 @@ def memorise(name: str, corpus: str, seed: int, steps: int, bar: float, before: 
 
     pairs = corpora.load(corpus).train
     tokenizer = CharTokenizer("abcdefghijklmnopqrstuvwxyz0123456789\n")
-    [start] = tokenizer.encode("\n")
+    [bos_token] = tokenizer.encode("\n")
     documents = [tokenizer.encode(pair) for pair in pairs]
     print(f"\n{name}: {len(pairs)} pairs", flush=True)
     model = gpt(tokenizer.vocab_size, n_positions=9, d_model=16, n_heads=2, n_layers=1, seed=seed)
-    seconds = learn(model, documents, min(24, len(pairs)), start, documents, seed, steps=steps, peak_lr=1e-2, weight_decay=0.01)
-    answers = generate(model, [[start, *document[:4]] for document in documents], 4, Sampling(temperature=0))
+    seconds = learn(
+        model, documents, min(24, len(pairs)), bos_token, documents, seed, steps=steps, peak_lr=1e-2, weight_decay=0.01
+    )
+    answers = generate(model, [[bos_token, *document[:4]] for document in documents], 4, Sampling(temperature=0))
     written = [tokenizer.decode(answer) for answer in answers]
     for pair, answer in list(zip(pairs, written, strict=True))[:12]:
         print(f"  {pair[:4]} → {answer}  {'right' if answer == pair[4:8] else f'wrong, should be {pair[4:8]}'}")
     right = sum(answer == pair[4:8] for pair, answer in zip(pairs, written, strict=True))
-    return Result(name, right, len(pairs), seconds, bar, before)
+    return Result(name, right, len(pairs), seconds, target, before)
 
 
 def copilot(seed: int) -> list[Result]:
@@ -108,21 +118,21 @@ def copilot(seed: int) -> list[Result]:
         [text.replace(corpus.end, BODY_END) for text in texts] for texts in (corpus.train, corpus.held_out[:200])
     )
     tokenizer = CharTokenizer.of("".join(functions))
-    [start] = tokenizer.encode(BODY_END)
+    [bos_token] = tokenizer.encode(BODY_END)
     print(f"\ncopilot: {len(functions)} functions to learn from, {len(unseen)} that it never sees", flush=True)
     model = gpt(tokenizer.vocab_size, n_positions=96, d_model=32, n_heads=4, n_layers=2, seed=seed)
     documents, held_out = ([tokenizer.encode(text) for text in texts] for texts in (functions, unseen))
-    seconds = learn(model, documents, 32, start, held_out, seed, steps=800, peak_lr=1e-2)
+    seconds = learn(model, documents, 32, bos_token, held_out, seed, steps=800, peak_lr=1e-2)
     heads, bodies = zip(*(text.removesuffix(BODY_END).split("\n", 1) for text in unseen), strict=True)
-    prompts = [[start, *tokenizer.encode(head + "\n")] for head in heads]
-    answers = generate(model, prompts, corpus.longest, Sampling(temperature=0), stop_token=start)
+    prompts = [[bos_token, *tokenizer.encode(head + "\n")] for head in heads]
+    answers = generate(model, prompts, corpus.longest, Sampling(temperature=0), stop_token=bos_token)
     written = [tokenizer.decode(answer) for answer in answers]
-    wrong = [place for place, body in enumerate(bodies) if written[place] != body]
-    for place in [*range(5), *[place for place in wrong if place >= 5][:3]]:
-        print(f"\n{heads[place]}\n{written[place]}\n    # {'wrong; right would be:' if place in wrong else 'right'}")
-        if place in wrong:
-            print(bodies[place])
-    shown = 5 - sum(place < 5 for place in wrong)
+    wrong = [index for index, body in enumerate(bodies) if written[index] != body]
+    for index in [*range(5), *[index for index in wrong if index >= 5][:3]]:
+        print(f"\n{heads[index]}\n{written[index]}\n    # {'wrong; right would be:' if index in wrong else 'right'}")
+        if index in wrong:
+            print(bodies[index])
+    shown = 5 - sum(index < 5 for index in wrong)
     return [
         Result("copilot, shown", shown, 5, seconds, 1.0, "1 of 5 after 180 s", within=60),
         Result("copilot, unseen", len(bodies) - len(wrong), len(bodies), seconds, 0.9, "no figure known", within=60),
@@ -138,14 +148,14 @@ def tales(seed: int) -> list[Result]:
 
     corpus = corpora.load("tales")
     tokenizer = ByteTokenizer()
-    [start] = tokenizer.encode("\n")
+    [bos_token] = tokenizer.encode("\n")
     documents, held_out = ([tokenizer.encode(text) for text in texts] for texts in (corpus.train, corpus.held_out[:256]))
     print(f"\ntales: {len(documents)} to learn from; the best loss there is: {corpus.floor:.3f} nats per character", flush=True)
     model = gpt(tokenizer.vocab_size, n_positions=145, d_model=96, n_heads=4, n_layers=2, seed=seed)
-    seconds = learn(model, documents, 8, start, held_out, seed, steps=3000, peak_lr=6e-3, evaluate_every=250)
+    seconds = learn(model, documents, 8, bos_token, held_out, seed, steps=3000, peak_lr=6e-3, evaluate_every=250)
     print("It writes 200 tales …", flush=True)
-    chance = torch.Generator().manual_seed(seed)
-    samples = generate(model, [[start]] * 200, 144, Sampling(temperature=0.7), stop_token=start, generator=chance)
+    generator = torch.Generator().manual_seed(seed)
+    samples = generate(model, [[bos_token]] * 200, 144, Sampling(temperature=0.7), stop_token=bos_token, generator=generator)
     texts = [tokenizer.decode(sample) + "\n" for sample in samples]
     rules, known = Rules(corpus.train), set(corpus.train)
     faults = [rules.fault(text) for text in texts]

@@ -73,22 +73,22 @@ plt.show()
 def n_gram_loss(n: int, train_texts: tuple[str, ...], held_out: tuple[str, ...]) -> float:
     """Nats per character of a table that knows the n − 1 characters before; what it never saw it asks the next shorter one."""
     tables = [Counter((text[max(0, i - k) : i], text[i]) for text in train_texts for i in range(len(text))) for k in range(n)]
-    seen = [Counter() for _ in tables]
+    context_counts = [Counter() for _ in tables]
     for k, table in enumerate(tables):
         for (context, _), count in table.items():
-            seen[k][context] += count
+            context_counts[k][context] += count
 
-    def chance(context: str, character: str, k: int) -> float:
-        below = chance(context[1:] if len(context) == k else context, character, k - 1) if k else 1 / 256
-        return (tables[k][context, character] + below) / (seen[k][context] + 1)
+    def prob(context: str, character: str, k: int) -> float:
+        below = prob(context[1:] if len(context) == k else context, character, k - 1) if k else 1 / 256
+        return (tables[k][context, character] + below) / (context_counts[k][context] + 1)
 
-    losses = [-math.log(chance(text[max(0, i - n + 1) : i], text[i], n - 1)) for text in held_out for i in range(len(text))]
+    losses = [-math.log(prob(text[max(0, i - n + 1) : i], text[i], n - 1)) for text in held_out for i in range(len(text))]
     return sum(losses) / len(losses)
 
 
 corpus = corpora.load("tales")
 documents, held_out = ([list(text.encode()) for text in texts] for texts in (corpus.train, corpus.held_out[:128]))
-START = ord("\n")
+BOS_TOKEN = ord("\n")
 n_grams = {n: n_gram_loss(n, corpus.train, corpus.held_out[:128]) for n in (1, 2, 3, 4, 6)}
 print("n-gram losses:", {n: round(loss, 3) for n, loss in n_grams.items()}, " exact floor:", round(corpus.floor, 3))
 
@@ -96,7 +96,7 @@ print("n-gram losses:", {n: round(loss, 3) for n, loss in n_grams.items()}, " ex
 SHOWN = (25, 100, 200, 400, 800)  # steps after which we look at what the model writes
 torch.manual_seed(0)
 model = GPT(GPTConfig(256, 145, d_model=64, n_heads=4, n_layers=2, init_std=width_scaled_std(64)))
-validation = [document_rows(held_out[i : i + 64], START) for i in range(0, len(held_out), 64)]
+validation = [document_rows(held_out[i : i + 64], BOS_TOKEN) for i in range(0, len(held_out), 64)]
 written: dict[int, list[str]] = {}
 drawn = 0
 
@@ -107,12 +107,12 @@ def next_batch(generator: torch.Generator):
     if drawn in SHOWN:
         written[drawn] = tales(3, Sampling(temperature=0.7))
     drawn += 1
-    return random_documents(documents, 8, START, generator)
+    return random_documents(documents, 8, BOS_TOKEN, generator)
 
 
 def tales(count: int, sampling: Sampling) -> list[str]:
-    chance = torch.Generator().manual_seed(1)
-    answers = generate(model, [[START]] * count, 144, sampling, stop_token=START, generator=chance)
+    generator = torch.Generator().manual_seed(1)
+    answers = generate(model, [[BOS_TOKEN]] * count, 144, sampling, stop_token=BOS_TOKEN, generator=generator)
     return [bytes(answer).decode(errors="replace") + "\n" for answer in answers]
 
 
@@ -169,7 +169,7 @@ for step in SHOWN:
 names = Counter(text.split()[0] for text in corpus.train)
 prompt = f"{names.most_common(1)[0][0]} had a "
 with evaluating(model), torch.no_grad():
-    logits = model(torch.tensor([[START, *prompt.encode()]]))[0, -1]
+    logits = model(torch.tensor([[BOS_TOKEN, *prompt.encode()]]))[0, -1]
 plain = next_token_probabilities(logits, Sampling())
 letters = plain.argsort(descending=True)[:12]
 knobs = {
@@ -180,10 +180,10 @@ knobs = {
 }
 figure, axes = plt.subplots(1, 4, figsize=(13, 3.2), layout="constrained", sharey=True)
 for panel, (title, sampling), colour in zip(axes, knobs.items(), (BLUE, ORANGE, GREEN, "#CC79A7"), strict=True):
-    place = range(len(letters))
-    panel.bar(place, plain[letters].tolist(), width=0.85, color="#cccccc", label="temperature 1")
-    panel.bar(place, next_token_probabilities(logits, sampling)[letters].tolist(), width=0.45, color=colour, label=title)
-    panel.set_xticks(place, [repr(chr(letter))[1:-1] if letter != 32 else "␣" for letter in letters.tolist()])
+    positions = range(len(letters))
+    panel.bar(positions, plain[letters].tolist(), width=0.85, color="#cccccc", label="temperature 1")
+    panel.bar(positions, next_token_probabilities(logits, sampling)[letters].tolist(), width=0.45, color=colour, label=title)
+    panel.set_xticks(positions, [repr(chr(letter))[1:-1] if letter != 32 else "␣" for letter in letters.tolist()])
     panel.set(title=title, xlabel="next character")
     panel.legend(fontsize=8)
 axes[0].set_ylabel("probability")

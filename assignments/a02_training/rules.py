@@ -38,9 +38,9 @@ class Rules:
             part = _parts(tale)
             if isinstance(part, str):
                 raise ValueError(f"this is no tale: {part} in {tale!r}")
-            for place, name in _LISTS.items():
-                if place in part and place != "friend":
-                    self.words[name].add(part[place])
+            for group, name in _LISTS.items():
+                if group in part and group != "friend":
+                    self.words[name].add(part[group])
             self.pronouns[part["hero"]] = part["subject"]
 
     def fault(self, text: str) -> str:
@@ -48,9 +48,9 @@ class Rules:
         part = _parts(text)
         if isinstance(part, str):
             return part
-        for place, name in _LISTS.items():
-            if place in part and part[place] not in self.words[name]:
-                return f"unknown {name}: {part[place].strip()}"
+        for group, name in _LISTS.items():
+            if group in part and part[group] not in self.words[name]:
+                return f"unknown {name}: {part[group].strip()}"
         hero, friend, thing = part["hero"], part["friend"], part["thing"]
         if friend == hero:
             return f"{hero} meets {hero}"
@@ -64,7 +64,7 @@ class Rules:
             "quality2": part["quality"],
             "place2": part["place"],
         }
-        wrong = [f"{part[place]} should be {word}" for place, word in agree.items() if place in part and part[place] != word]
+        wrong = [f"{part[group]} should be {word}" for group, word in agree.items() if group in part and part[group] != word]
         return ", ".join(wrong)
 
 
@@ -80,5 +80,5 @@ def _parts(text: str) -> dict[str, str] | str:
         match = shape.fullmatch(sentence)
         if match is None:
             return f"sentence {number} has no known shape: {sentence}"
-        found |= {place: word for place, word in match.groupdict().items() if word is not None}
+        found |= {group: word for group, word in match.groupdict().items() if word is not None}
     return found

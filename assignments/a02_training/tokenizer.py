@@ -20,14 +20,14 @@ class ByteTokenizer:
     def __init__(self, special: Sequence[str] = ()):
         if len(set(special)) < len(special) or "" in special:
             raise ValueError(f"special tokens must be different texts, none of them empty; got {list(special)}")
-        self.ids = {text: 256 + place for place, text in enumerate(special)}
+        self.ids = {text: 256 + position for position, text in enumerate(special)}
         self.vocab_size = 256 + len(special)
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The tokens of a text.
 
         allow_special: whether special texts become their one token, the first from the left and the longest of those that
-        begin at one place. If not (the default, for text that others wrote), they are bytes like everything else.
+        begin at one position. If not (the default, for text that others wrote), they are bytes like everything else.
         """
         # TODO: bytes, and special tokens where they are allowed (handout: tokenizer, step 1).
         # Watch: characters are not bytes; of "<|a|>" and "<|a|>b" the longer one wins; special texts hold signs like | and [.
@@ -65,7 +65,7 @@ class CharTokenizer:
         return cls("".join(sorted(set(text))))
 
     def encode(self, text: str) -> list[int]:
-        """A token for each character. ValueError that names the first character outside the alphabet, and its place."""
+        """A token for each character. ValueError that names the first character outside the alphabet, and its position."""
         # TODO: characters to tokens (handout: tokenizer, step 3).
         # Watch: long texts (str.index looks through the alphabet each time); the error.
         raise NotImplementedError(
@@ -75,7 +75,7 @@ class CharTokenizer:
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of any tokens; one outside the alphabet becomes U+FFFD."""
         # TODO: tokens to characters (handout: tokenizer, step 4).
-        # Watch: Python counts negative places from the end.
+        # Watch: Python counts negative indices from the end.
         raise NotImplementedError(
             "a02_training/tokenizer.py: CharTokenizer.decode() is yours to write (handout: tokenizer, step 4)"
         )

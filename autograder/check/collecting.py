@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from autograder.assignment import ROOT, Assignment
+from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled, load_code
 from autograder.errors import BadInput, GraderFault
 
@@ -119,7 +119,7 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
     folders = [assignment.folder / "tests"]
     if hidden and assignment.hidden.exists():
         folders.append(assignment.hidden)
-    status, selection, output = _run_pytest(folders, only, long)
+    status, selection, output = _run_pytest(assignment.course.root, folders, only, long)
     if selection.checks and status == pytest.ExitCode.OK:
         return [replace(check, share=selection.share(check)) for check in selection.checks]
     if status == pytest.ExitCode.NO_TESTS_COLLECTED and only:
@@ -150,11 +150,11 @@ class _Selection:
             self.checks = [item.check for item in session.items if isinstance(item, CheckItem)]
 
 
-def _run_pytest(folders: list[Path], only: str | None, long: bool) -> tuple[int, _Selection, str]:
-    """Let pytest collect in these folders. Returns its exit status, what it has selected and what it has printed."""
+def _run_pytest(root: Path, folders: list[Path], only: str | None, long: bool) -> tuple[int, _Selection, str]:
+    """Let pytest collect in these folders of a course. Returns its exit status, what it selected and what it printed."""
     selection, output = _Selection(), io.StringIO()
     settings = Path(__file__).with_name("collect.ini")
-    arguments = ["-c", str(settings), f"--rootdir={ROOT}", "--collect-only", "-q", "--noconftest"]
+    arguments = ["-c", str(settings), f"--rootdir={root}", "--collect-only", "-q", "--noconftest"]
     arguments += ["-p", "no:cacheprovider", "-p", __name__]
     arguments += ["-k", only] if only else []
     arguments += ["--long"] if long else []

@@ -44,7 +44,7 @@ class Metadata:
         return max(timedelta(0), self.created_at - self.due)
 
 
-def read(path: Path) -> Metadata:
+def read_metadata(path: Path) -> Metadata:
     """The metadata in a file, as far as it can be read."""
     try:
         if path.stat().st_size > MAX_BYTES:

@@ -14,7 +14,7 @@ hours = 24
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -97,12 +97,13 @@ class Settings:
         return 0.93 * 60 * self.timeout_minutes
 
 
-def _fill(kind: type, table: Any, where: str) -> Any:
-    known = kind.__dataclass_fields__
-    if not isinstance(table, dict) or not table.keys() <= known.keys():
-        raise BadInput(f"{where} knows {', '.join(known)}; got {', '.join(table) if isinstance(table, dict) else table!r}")
+def _fill(kind: Any, table: Any, where: str) -> Any:
+    """An instance of the dataclass `kind` from a table of assignment.toml. BadInput: a name or a value is none of its own."""
+    types: dict[str, Any] = {field.name: field.type for field in fields(kind)}
+    if not isinstance(table, dict) or not table.keys() <= types.keys():
+        raise BadInput(f"{where} knows {', '.join(types)}; got {', '.join(table) if isinstance(table, dict) else table!r}")
     for name, value in table.items():
-        wanted = (int, float) if known[name].type in (int, float) else known[name].type
+        wanted = (int, float) if types[name] in (int, float) else types[name]
         if not isinstance(value, wanted) or isinstance(value, bool) or (isinstance(value, int | float) and value < 0):
-            raise BadInput(f"{where}: {name} is of type {known[name].type.__name__} and not negative; got {value!r}")
+            raise BadInput(f"{where}: {name} is of type {types[name].__name__} and not negative; got {value!r}")
     return kind(**table)

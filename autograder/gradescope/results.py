@@ -32,7 +32,7 @@ def graded(report: dict, settings: Settings, metadata: Metadata, unfinished: str
         "manifest_sha256": report["manifest_sha256"],
         "isolation_level": report["isolation_level"],
         "environment": report["environment"],
-        "regrade": any(Status(check["status"]).granted for check in checks),
+        "regrade": any(Status.of(check["status"]).granted for check in checks),
         "earned": report["score"],
         "max_score": report["max_score"],
         "late_percent": percent,
@@ -65,7 +65,8 @@ def not_graded(report: dict, settings: Settings, metadata: Metadata, free: datet
     )
     value = graded(report, settings, metadata, why)
     value["score"], value["output"] = kept, text(why)
-    value["extra_data"]["refused"].append(metadata.created_at.isoformat())
+    if metadata.created_at:  # without a time there is no rate to be over
+        value["extra_data"]["refused"].append(metadata.created_at.isoformat())
     return value
 
 
@@ -151,6 +152,6 @@ def dumps(value: dict[str, Any]) -> str:
     return json.dumps(value, indent=1, allow_nan=False) + "\n"
 
 
-def write(path: Path, value: dict[str, Any]) -> None:
+def write_results(path: Path, value: dict[str, Any]) -> None:
     """As a file that is never half written."""
     write_atomically(path, dumps(value))

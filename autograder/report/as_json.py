@@ -4,8 +4,9 @@ import hashlib
 from typing import Any
 
 from autograder import __version__
+from autograder.assignment import Part
 from autograder.report.next_step import next_step
-from autograder.report.report import Report
+from autograder.report.report import Report, Row
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -27,45 +28,52 @@ def as_json(report: Report) -> dict[str, Any]:
         "interrupted": report.interrupted,
         "notes": list(report.notes),
         "next": next_step(report),
-        "parts": [
-            {
-                "name": part.name,
-                "title": part.title,
-                "number": part.number,
-                "points": round(sum(r.points for r in rows), 4),
-                "max_points": round(sum(r.max_points for r in rows), 4),
-            }
-            for part, rows in report.by_part()
-        ],
+        "parts": [_part_as_json(part, rows) for part, rows in report.by_part()],
         "seconds": round(report.seconds, 3),
-        "checks": [
-            {
-                "id": r.id,
-                "number": r.number,
-                "part": r.check.part,
-                "title": r.check.title,
-                "status": r.status,
-                "points": round(r.points, 4),
-                "max_points": round(r.max_points, 4),
-                "reason": "" if r.check.hidden else r.reason or "",
-                "message": r.message,
-                "hint": r.hint,
-                "misconception": None if r.check.hidden else r.misconception,
-                "given": list(r.given),
-                # What a hidden check took could carry a secret.
-                "seconds": 0.0 if r.check.hidden else round(r.seconds, 3),
-                "cpu_seconds": 0.0 if r.check.hidden else round(r.cpu_seconds, 3),
-                "peak_mb": 0.0 if r.check.hidden else round(r.peak_kb / 1024, 1),
-                "on_request": r.check.on_request,
-                "output": r.output[-2000:],
-                "visibility": r.check.visibility,
-                "tags": list(r.check.tags),
-                "rank": None if r.ranked is None else {"name": r.check.ranks[0], "value": r.ranked, "order": r.check.ranks[1]},
-            }
-            for r in report.rows
-        ],
+        "checks": [_row_as_json(row) for row in report.rows],
     }
 
 
 def manifest_hash(ids: list[str]) -> str:
+    """SHA-256 of the ids of all checks, by which two reports of the same checks are told."""
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()
+
+
+def _part_as_json(part: Part, rows: list[Row]) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "title": part.title,
+        "number": part.number,
+        "points": round(sum(row.points for row in rows), 4),
+        "max_points": round(sum(row.max_points for row in rows), 4),
+    }
+
+
+def _row_as_json(row: Row) -> dict[str, Any]:
+    """One check. What a hidden check took, or why it fails, could carry a secret, so neither is told."""
+    check, hidden = row.check, row.check.hidden
+    rank = None
+    if row.ranked is not None and check.ranks is not None:
+        rank = {"name": check.ranks[0], "value": row.ranked, "order": check.ranks[1]}
+    return {
+        "id": row.id,
+        "number": row.number,
+        "part": check.part,
+        "title": check.title,
+        "status": row.status,
+        "points": round(row.points, 4),
+        "max_points": round(row.max_points, 4),
+        "reason": "" if hidden else row.reason or "",
+        "message": row.message,
+        "hint": row.hint,
+        "misconception": None if hidden else row.misconception,
+        "given": list(row.given),
+        "seconds": 0.0 if hidden else round(row.seconds, 3),
+        "cpu_seconds": 0.0 if hidden else round(row.cpu_seconds, 3),
+        "peak_mb": 0.0 if hidden else round(row.peak_kb / 1024, 1),
+        "on_request": check.on_request,
+        "output": row.output[-2000:],
+        "visibility": check.visibility,
+        "tags": list(check.tags),
+        "rank": rank,
+    }

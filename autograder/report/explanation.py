@@ -5,6 +5,7 @@ from typing import Any
 
 from autograder.judge.reason import Reason
 from autograder.sandbox.outcome import Ending, Outcome
+from autograder.source.stub_text import parse_todo
 
 
 def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[Reason, str]:
@@ -38,7 +39,7 @@ def _explain_exception(error: dict[str, Any], memory_mb: int) -> tuple[Reason, s
     kind, message = error["type"], error["message"]
     where = "".join(f"\n  {frame}" for frame in error.get("frames", [])[-3:])
     match kind:
-        case "NotImplementedError" if "yours to write" in message or "is still open" in message:
+        case "NotImplementedError" if parse_todo(message):
             return Reason.TODO, message
         case "ForbiddenCall":
             return Reason.FORBIDDEN, message

@@ -1,9 +1,8 @@
 """What to do next: the one thing that a report wants its reader to take away."""
 
-import re
-
 from autograder.judge.reason import Reason
 from autograder.report.report import Report
+from autograder.source.stub_text import handout_step
 
 
 def next_step(report: Report) -> list[str]:
@@ -24,8 +23,8 @@ def next_step(report: Report) -> list[str]:
     if row.check.part == "by_hand":
         return [f"Next: the problems in assignments/{package}/by_hand.toml."]
     module, _, name = row.check.part.partition(".")
-    step = re.search(r"\(handout: ([^)]*)\)", row.message)
+    step = handout_step(row.message)
     todo = sum(1 for part, rows in report.by_part() if rows and all(r.reason == Reason.TODO for r in rows if r.max_points))
     welcome = [f"{todo} parts are yours to write. Start small:"] if todo > 1 and report.score == 0 else []
-    place = f" (handout assignments/{package}/README.md: {step[1]})." if step else "."
+    place = f" (handout assignments/{package}/README.md: {step})." if step else "."
     return [*welcome, f"Next: open assignments/{package}/{module}.py and write {name}{place}", f"Then: {command} ONLY={name}"]

@@ -46,12 +46,17 @@ class Row:
 
     @property
     def id(self) -> str:
+        """The id of the check, as in "test_rope.py::test_rotation"."""
         return self.check.id
 
 
 @dataclass
 class Report:
-    """A graded submission. rows stand in the order of the manifest."""
+    """A graded submission. Its rows stand in the order of the manifest.
+
+    interrupted: the run was cut short.
+    empty: not one deliverable was there.
+    """
 
     assignment: Assignment
     rows: list[Row]
@@ -59,16 +64,18 @@ class Report:
     device: str = "cpu"
     notes: tuple[str, ...] = ()
     interrupted: bool = False
-    empty: bool = False  # not one deliverable was there
+    empty: bool = False
     seconds: float = 0.0
     environment: dict[str, str] = field(default_factory=dict)
 
     @property
     def score(self) -> float:
+        """Points earned."""
         return round(sum(row.points for row in self.rows), 2)
 
     @property
     def max_score(self) -> float:
+        """Points that can be earned by the checks of this report."""
         return round(sum(row.max_points for row in self.rows), 2)
 
     @property
@@ -98,7 +105,8 @@ class Report:
 
 def empty_rows(assignment: Assignment, checks: list[Check]) -> list[Row]:
     """A row for each check, nothing attempted yet. Rows for other devices carry no points."""
-    rows, counted = [], {}
+    rows: list[Row] = []
+    counted: dict[str, int] = {}
     order = {part.name: part.number for part in assignment.parts}
     for check in sorted(checks, key=lambda c: order[assignment.part(c.part).name]):
         part = assignment.part(check.part)

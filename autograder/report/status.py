@@ -27,6 +27,11 @@ class Status(StrEnum):
         status._value_, status.sign, status.tone, status.words = value, sign, tone, words
         return status
 
+    @classmethod
+    def of(cls, value: str) -> "Status":
+        """The status with this value. KeyError: there is none."""
+        return {status.value: status for status in cls}[value]
+
     @property
     def is_open(self) -> bool:
         """Whether the student can still earn something there."""

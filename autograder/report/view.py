@@ -45,7 +45,7 @@ class RowView:
     @classmethod
     def of(cls, check: dict[str, Any]) -> "RowView":
         """The row of one check of the JSON report, by itself."""
-        status, on_request = Status(check["status"]), check.get("on_request", False)
+        status, on_request = Status.of(check["status"]), check.get("on_request", False)
         message, output = (check["message"] or "").strip(), (check.get("output") or "").strip()
         silent = status is Status.PASSED and not on_request
         return cls(

@@ -6,6 +6,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from autograder.source.stub_text import OpenQuestion
+
 
 class Solution:
     """The package under test: `solution.rope.rotate` imports the module `rope` when it is asked for.
@@ -37,5 +39,5 @@ class Solution:
 class _Answers(dict[str, Any]):
     def __getitem__(self, question: str) -> Any:
         if not self.get(question):
-            raise NotImplementedError(f"by_hand.toml: the question {question!r} is still open")
+            raise NotImplementedError(str(OpenQuestion(question)))
         return super().__getitem__(question)

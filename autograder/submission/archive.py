@@ -1,43 +1,40 @@
-"""An archive that someone uploaded becomes a folder: bounded, regular files alone, or refused with a reason.
+"""An archive that somebody uploaded becomes a folder of regular files, or it is refused with a reason.
 
-Left out: other formats than zip and tar, and any repair of a damaged archive. Sizes are counted while the bytes come out,
-because a header may lie. `home` finds the deliverables in what was uploaded: people zip the folder, or the folder above it.
+The number of files, their sizes and the length of names are bounded. Sizes are counted while the bytes come out, because a
+header may lie. Left out: other formats than zip and tar, and any repair of a damaged archive.
 """
 
-import contextlib
 import gzip
 import io
 import stat
 import tarfile
-import tempfile
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, NamedTuple
 
 from autograder.errors import BadInput
+from autograder.submission.ignored import is_clutter
 
-MAX_ARCHIVE = 20 << 20
-MAX_FILES = 2_000
-MAX_BYTES = 100 << 20
-MAX_RATIO = 200  # a page of the same letter comes to 1000; text and tensors stay below 20
-FREE_BYTES = 1 << 20  # a small file may be as regular as it likes
-MAX_NAME, MAX_PATH = 200, 800
+MAX_ARCHIVE = 20 << 20  # bytes of the archive itself
+MAX_FILES = 2_000  # entries, folders included
+MAX_BYTES = 100 << 20  # of all files together
+MAX_RATIO = 200  # unpacked to packed bytes. A page of the same letter reaches 1000, text and tensors stay below 20.
+FREE_BYTES = 1 << 20  # that may come out whatever the ratio, because a small file may be as regular as it likes
+MAX_NAME, MAX_PATH = 200, 800  # bytes of one name, and of a name with its folders
 SUFFIXES = (".zip", ".tar", ".tar.gz", ".tgz")
-_CLUTTER = {"__MACOSX", ".DS_Store", "Thumbs.db", "desktop.ini", "__pycache__", ".git"}
-_NOT_HOME = {"given", "tests", "reference", "hidden"}
 
 
 def is_archive(path: Path) -> bool:
-    """Whether the name says so."""
+    """Whether a file is an archive by its name. The file is not looked at."""
     return path.name.lower().endswith(SUFFIXES)
 
 
 def extract(archive: Path, into: Path) -> list[str]:
-    """Write the files of a zip or tar below `into`, a new folder; returns their names.
+    """Write the files of a zip or tar below `into`, a new folder, and return their names.
 
-    BadInput says what is wrong with the archive: nothing of it is to be trusted then, though some files may be written.
     What macOS, Windows and git add is left out.
+    BadInput says what is wrong with the archive. Some files may be written by then, and none of them is to be trusted.
     """
     if not stat.S_ISREG(archive.lstat().st_mode):
         raise BadInput(f"{archive.name} is not a regular file")
@@ -49,57 +46,27 @@ def extract(archive: Path, into: Path) -> list[str]:
         return _write(members, archive, into)
     except (zipfile.BadZipFile, tarfile.TarError, EOFError, OSError, NotImplementedError, ValueError) as error:
         raise BadInput(f"{archive.name} cannot be unpacked: {error or type(error).__name__}") from error
+    except BadInput:
+        raise
     except Exception as error:  # zlib.error, lzma.LZMAError, struct.error, … of a damaged archive
-        if isinstance(error, BadInput):
-            raise
         raise BadInput(f"{archive.name} is damaged: {type(error).__name__}: {error}") from error
 
 
-@contextlib.contextmanager
-def as_folder(source: Path) -> Iterator[Path]:
-    """The source itself, or a temporary folder with its contents where it is an archive."""
-    if not (source.is_file() and is_archive(source)):
-        yield source
-        return
-    with tempfile.TemporaryDirectory(prefix="unpacked-") as folder:
-        extract(source, Path(folder) / "files")
-        yield Path(folder) / "files"
+class Member(NamedTuple):
+    """An entry of an archive.
 
-
-def find_deliverables(source: Path, deliverables: tuple[str, ...]) -> Path:
-    """The folder at or below `source` that holds most of the deliverables, the nearest of several; `source` if none does.
-
-    Links are not followed, and at most MAX_FILES folders down to the fifth level are looked at.
+    kind: "file", "folder", or what it is otherwise, such as "link".
+    packed: bytes that it takes in the archive, or an upper bound on them.
+    contents: what can be read of it. Only a file has contents.
     """
-    best, most = source, _count(source, deliverables)
-    queue, seen = [(source, 0)] if not most else [], 0
-    while queue and seen < MAX_FILES:
-        folder, depth = queue.pop(0)
-        for inner in sorted(_folders(folder)):
-            seen += 1
-            if (count := _count(inner, deliverables)) > most:
-                best, most = inner, count
-            if depth < 4:
-                queue.append((inner, depth + 1))
-    return best
+
+    name: str
+    kind: str
+    packed: int
+    contents: IO[bytes] | None
 
 
-def _count(folder: Path, names: tuple[str, ...]) -> int:
-    return sum((folder / name).is_file() for name in names)
-
-
-def _folders(folder: Path) -> list[Path]:
-    try:
-        return [
-            f
-            for f in folder.iterdir()
-            if f.is_dir() and not f.is_symlink() and f.name not in _CLUTTER | _NOT_HOME and not f.name.startswith(".")
-        ]
-    except OSError:
-        return []
-
-
-Member = tuple[str, str, int, IO[bytes] | None]  # name, what it is ("file", "folder", "link", …), packed size, contents
+_KINDS_OF_MODE = {0: "file", stat.S_IFREG: "file", stat.S_IFLNK: "link"}
 
 
 def _zip_members(archive: Path) -> Iterator[Member]:
@@ -111,37 +78,47 @@ def _zip_members(archive: Path) -> Iterator[Member]:
                 raise BadInput(f"{archive.name} is encrypted; upload it without a password")
             if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
                 raise BadInput(f"{archive.name} is packed by method {info.compress_type}; use the ordinary one, deflate")
-            kind = stat.S_IFMT(info.external_attr >> 16) if info.create_system == 3 else 0
-            what = (
-                "folder" if info.is_dir() else {0: "file", stat.S_IFREG: "file", stat.S_IFLNK: "link"}.get(kind, "special file")
-            )
-            if what == "file":
-                with file.open(info) as contents:
-                    yield info.filename, what, info.compress_size, contents
-            else:
-                yield info.filename, what, 0, None
+            kind = _kind_in_zip(info)
+            if kind != "file":
+                yield Member(info.filename, kind, 0, None)
+                continue
+            with file.open(info) as contents:
+                yield Member(info.filename, kind, info.compress_size, contents)
+
+
+def _kind_in_zip(info: zipfile.ZipInfo) -> str:
+    if info.is_dir():
+        return "folder"
+    mode = info.external_attr >> 16 if info.create_system == 3 else 0  # only Unix writes a mode there
+    return _KINDS_OF_MODE.get(stat.S_IFMT(mode), "special file")
 
 
 def _tar_members(archive: Path) -> Iterator[Member]:
-    unzip = Path.open if archive.name.lower().endswith(".tar") else gzip.open
-    with unzip(archive, "rb") as plain, tarfile.open(fileobj=_Bounded(plain, archive), mode="r|") as file:
-        packed = archive.stat().st_size
-        for member in file:
-            what = "file" if member.isreg() else "folder" if member.isdir() else "special file"
-            if member.issym() or member.islnk():
-                what = "link"
-            elif member.issparse():
-                what = "sparse file"
-            yield member.name, what, packed, file.extractfile(member) if what == "file" else None
+    packed = archive.stat().st_size
+    with archive.open("rb") as file:
+        plain: io.BufferedIOBase = file if archive.name.lower().endswith(".tar") else gzip.GzipFile(fileobj=file)
+        with tarfile.open(fileobj=_Bounded(plain, archive), mode="r|") as tar:
+            for member in tar:
+                kind = _kind_in_tar(member)
+                yield Member(member.name, kind, packed, tar.extractfile(member) if kind == "file" else None)
+
+
+def _kind_in_tar(member: tarfile.TarInfo) -> str:
+    if member.issym() or member.islnk():
+        return "link"
+    if member.issparse():
+        return "sparse file"
+    return "file" if member.isreg() else "folder" if member.isdir() else "special file"
 
 
 class _Bounded(io.RawIOBase):
-    """What comes out of a compressed tar, up to a size: names and headers are read before any member is."""
+    """What comes out of a compressed tar, up to a size. tarfile reads names and headers before we see any member."""
 
-    def __init__(self, plain: IO[bytes], archive: Path):
+    def __init__(self, plain: io.BufferedIOBase, archive: Path):
         self._plain, self._archive, self._left = plain, archive, MAX_BYTES + MAX_FILES * 4096
 
     def read(self, size: int = -1) -> bytes:
+        """The next bytes, as of any file. BadInput once there are too many."""
         data = self._plain.read(size)
         self._left -= len(data)
         if self._left < 0:
@@ -150,36 +127,45 @@ class _Bounded(io.RawIOBase):
 
 
 def _write(members: Iterator[Member], archive: Path, into: Path) -> list[str]:
-    written, total = [], 0
-    for number, (name, what, packed, contents) in enumerate(members, 1):
+    """Write the files below `into` and return their names."""
+    written: list[str] = []
+    total = 0
+    for number, member in enumerate(members, 1):
         if number > MAX_FILES:
             raise BadInput(f"{archive.name} holds more than {MAX_FILES:,} entries")
-        path = _safe(name, archive)
-        if what not in ("file", "folder"):
-            raise BadInput(f"{archive.name}: {_shown(name)} is a {what}; only plain files and folders are read")
-        if path is None or what == "folder":
-            continue
-        target = into / path
-        target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            out = target.open("xb")
-        except FileExistsError:
-            raise BadInput(f"{archive.name} holds {_shown(name)} twice") from None
-        size = 0
-        with out:
-            while chunk := contents.read(1 << 16):
-                size, total = size + len(chunk), total + len(chunk)
-                if total > MAX_BYTES:
-                    raise BadInput(f"{archive.name} unpacks to more than {MAX_BYTES:,} bytes")
-                if size > FREE_BYTES + MAX_RATIO * packed or total > FREE_BYTES + MAX_RATIO * archive.stat().st_size:
-                    raise BadInput(f"{archive.name}: {_shown(name)} unpacks to more than {MAX_RATIO} times its packed size")
-                out.write(chunk)
-        written.append(str(path))
+        path = _safe(member.name, archive)
+        if member.kind not in ("file", "folder"):
+            raise BadInput(f"{archive.name}: {_shown(member.name)} is a {member.kind}; only plain files and folders are read")
+        if path is not None and member.contents is not None:
+            total = _write_file(into / path, member, archive, total)
+            written.append(str(path))
     return written
 
 
+def _write_file(target: Path, member: Member, archive: Path, total: int) -> int:
+    """Write one file. total: bytes that were written before. Returns the bytes that are written now."""
+    assert member.contents is not None
+    target.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        out = target.open("xb")
+    except FileExistsError:
+        raise BadInput(f"{archive.name} holds {_shown(member.name)} twice") from None
+    most = FREE_BYTES + MAX_RATIO * member.packed
+    most_of_all = FREE_BYTES + MAX_RATIO * archive.stat().st_size
+    size = 0
+    with out:
+        while chunk := member.contents.read(1 << 16):
+            size, total = size + len(chunk), total + len(chunk)
+            if total > MAX_BYTES:
+                raise BadInput(f"{archive.name} unpacks to more than {MAX_BYTES:,} bytes")
+            if size > most or total > most_of_all:
+                raise BadInput(f"{archive.name}: {_shown(member.name)} unpacks to more than {MAX_RATIO} times its packed size")
+            out.write(chunk)
+    return total
+
+
 def _safe(name: str, archive: Path) -> PurePosixPath | None:
-    """The name as a path below the target; None for clutter. BadInput for one that leads out, or is too long."""
+    """The name as a path below the target, or None for clutter. BadInput if it leads out of the target or is too long."""
     name = name.replace("\\", "/")
     parts = [p for p in name.split("/") if p not in ("", ".")]
     if name.startswith("/") or ".." in parts or (parts and parts[0][1:2] == ":"):
@@ -188,10 +174,11 @@ def _safe(name: str, archive: Path) -> PurePosixPath | None:
         raise BadInput(f"{archive.name}: the name {_shown(name)} holds control characters")
     if len(name.encode()) > MAX_PATH or any(len(p.encode()) > MAX_NAME for p in parts):
         raise BadInput(f"{archive.name}: the name {_shown(name)} is too long ({len(name.encode()):,} bytes)")
-    if not parts or _CLUTTER & set(parts) or parts[-1].startswith("._"):
+    if not parts or any(map(is_clutter, parts)):
         return None
     return PurePosixPath(*parts)
 
 
 def _shown(name: str) -> str:
+    """The name for a message: short, and without what a terminal would obey."""
     return repr("".join(c if c.isprintable() else "�" for c in name[:80]) + (" …" if len(name) > 80 else ""))

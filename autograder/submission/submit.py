@@ -1,32 +1,37 @@
 """`submission a01`: the zip that a student uploads, checked before it is written.
 
-It holds the deliverables and a manifest with their hashes, the same bytes for the same files. What would only be noticed
-after the upload is refused here; what is merely unfinished is a warning. Nothing is executed.
+It holds the deliverables and a manifest with their hashes. The same files give the same bytes. What would only be noticed
+after the upload is refused here. What is not finished is a warning. Nothing is executed.
 """
 
 import ast
 import hashlib
 import io
 import json
-import re
 import stat
 import tomllib
 import warnings
 import zipfile
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.errors import BadInput
-from autograder.submission.working_copy import MAX_FILE_BYTES
+from autograder.source.stub_text import Unwritten, parse
+from autograder.submission.deliverables import Unreadable, read_regular_file
 
 EPOCH = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip can hold
 
 
 @dataclass(frozen=True)
 class Upload:
-    """What is to be uploaded. sha256: of the manifest's lines, which name every file and its hash."""
+    """What is to be uploaded.
+
+    data: the zip.
+    files: how many deliverables it holds.
+    sha256: hash of the manifest's lines, which name every file and its hash.
+    warnings: sentences about what is not finished.
+    """
 
     data: bytes
     files: int
@@ -35,14 +40,17 @@ class Upload:
 
 
 def build(source: Path, assignment: Assignment) -> Upload:
-    """The zip of the deliverables in a folder. BadInput lists all that is wrong, a line each."""
+    """The zip of the deliverables in a folder. BadInput lists everything that is wrong, a line each."""
     if not source.is_dir():
         raise BadInput(f"{source} is not a folder; give the folder that holds {', '.join(assignment.deliverables[:3])} …")
-    files, wrong, unfinished = {}, [], []
+    files: dict[str, bytes] = {}
+    wrong, unfinished = [], []
     for name in assignment.deliverables:
         try:
-            files[name] = _read(source / name)
+            files[name] = read_regular_file(source / name)
             unfinished += _unfinished(name, files[name])
+        except Unreadable as error:
+            wrong.append(f"  {name} {error.refusal}")
         except BadInput as error:
             wrong.append(f"  {name}{error}")
     if wrong:
@@ -55,7 +63,7 @@ def build(source: Path, assignment: Assignment) -> Upload:
 
 
 def make_zip(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes:
-    """A zip of these files in this order, the same bytes each time."""
+    """A zip of these files in this order, with the same bytes each time. executable: names of files that may be run."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as archive:
         for name, data in files.items():
@@ -66,34 +74,13 @@ def make_zip(files: dict[str, bytes], executable: tuple[str, ...] = ()) -> bytes
     return out.getvalue()
 
 
-def _read(path: Path) -> bytes:
-    try:
-        found = path.lstat()
-    except FileNotFoundError:
-        raise BadInput(" is missing") from None
-    if not stat.S_ISREG(found.st_mode):
-        raise BadInput(" is not a regular file (a link or a folder); put the file itself there")
-    if found.st_size > MAX_FILE_BYTES:
-        raise BadInput(f" has {found.st_size:,} bytes; at most {MAX_FILE_BYTES:,} are graded")
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise BadInput(f" cannot be read ({error.strerror})") from error
-
-
 def _unfinished(name: str, data: bytes) -> list[str]:
-    """What is still open in a file, as a warning. BadInput if it cannot be parsed."""
+    """What is still open in a file, as a warning. BadInput if the file cannot be parsed."""
     try:
-        if name.endswith(".py"):
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                tree = ast.parse(data)
-            todo = [match[1] for node in ast.walk(tree) if isinstance(node, ast.Raise) for match in _stub(node)]
-            return [f"{name}: {', '.join(todo)} still to be written"] if todo else []
-        if name.endswith(".toml"):
-            table = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
-            todo = [key for key, value in table.items() if value == ""]
-            return [f"{name}: {', '.join(todo)} still without an answer"] if todo else []
+        if name.endswith(".py") and (todo := _unwritten_functions(data)):
+            return [f"{name}: {', '.join(todo)} still to be written"]
+        if name.endswith(".toml") and (todo := _open_questions(data)):
+            return [f"{name}: {', '.join(todo)} still without an answer"]
     except SyntaxError as error:
         place = f":{error.lineno}" if error.lineno else ""
         raise BadInput(f"{place}: syntax error: {error.msg}") from None
@@ -104,8 +91,17 @@ def _unfinished(name: str, data: bytes) -> list[str]:
     return []
 
 
-def _stub(node: ast.Raise) -> Iterator[re.Match]:
-    """The function that a stub's line names: raise NotImplementedError("a01_x/rope.py: rotate() is yours to write …")."""
-    for part in ast.walk(node):
-        if isinstance(part, ast.Constant) and (match := re.search(r"([\w.]+)\(\) is yours to write", str(part.value))):
-            yield match
+def _unwritten_functions(data: bytes) -> list[str]:
+    """The functions that are stubs: raise NotImplementedError("a01_x/rope.py: rotate() is yours to write …")."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of odd escapes in strings
+        tree = ast.parse(data)
+    raised = (part for node in ast.walk(tree) if isinstance(node, ast.Raise) for part in ast.walk(node))
+    texts = (part.value for part in raised if isinstance(part, ast.Constant) and isinstance(part.value, str))
+    return [sentence.function for sentence in map(parse, texts) if isinstance(sentence, Unwritten)]
+
+
+def _open_questions(data: bytes) -> list[str]:
+    """The keys of a TOML file that have no answer yet."""
+    table = tomllib.loads(data.decode("utf-8-sig").replace("\r\n", "\n"))
+    return [key for key, value in table.items() if value == ""]

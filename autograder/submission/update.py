@@ -1,9 +1,9 @@
-"""A newer release over an older one, in place: what a student has touched is never lost.
+"""Bring a release up to date in place, without losing anything that a student has changed.
 
-A release knows itself by `.release/manifest.json`, the hash of each file as it was shipped; a file whose hash differs was
-touched. Files for students to write in (deliverables, demo, notebook) stay as they are, and a newer version is put beside
-them as FILE.new1. All others become those of the newer release, since a mended check must be the one that runs; what was
-changed there is kept beside as FILE.mine1. Left out: merging two versions of a file, which a person (or git) does better.
+`.release/manifest.json` holds the hash of each file as it was shipped. A file with another hash was changed. Files that
+students write in (deliverables, demo, notebook) stay as they are, and a newer version is put beside them as FILE.new1. All
+others become those of the newer release, because a corrected check must be the one that runs. What was changed there is
+kept beside as FILE.mine1. Left out: merging two versions of a file, which a person (or git) does better.
 """
 
 import hashlib
@@ -20,7 +20,11 @@ MANIFEST = f"{RELEASE}/manifest.json"
 
 @dataclass
 class Changes:
-    """What an update did, as paths in the release. beside: newer versions of touched files; kept: touched ones replaced."""
+    """What an update did, as paths in the release.
+
+    beside: newer versions that were put beside changed files.
+    kept: copies of changed files that were replaced or removed.
+    """
 
     new: list[str] = field(default_factory=list)
     replaced: list[str] = field(default_factory=list)
@@ -29,55 +33,61 @@ class Changes:
     kept: list[str] = field(default_factory=list)
 
     def lines(self) -> list[str]:
-        """What a person should know: the counts, and every file that asks for a look."""
+        """What a person should know: the counts, and every file that needs a look."""
         if not any((self.new, self.replaced, self.removed, self.beside, self.kept)):
             return ["nothing to do: this is that release already"]
         counts = (len(self.new), "new"), (len(self.replaced), "replaced"), (len(self.removed), "removed")
-        told = [f"files: {', '.join(f'{n} {what}' for n, what in counts if n) or 'none replaced'}"]
-        told += [f"  {name}: the course has changed this file, and so have you; look at it and take over" for name in self.beside]
-        return told + [f"  {name}: what you had changed in a file that the course replaced" for name in self.kept]
+        lines = [f"files: {', '.join(f'{n} {what}' for n, what in counts if n) or 'none replaced'}"]
+        lines += [
+            f"  {name}: the course has changed this file, and so have you; look at it and take over" for name in self.beside
+        ]
+        return lines + [f"  {name}: what you had changed in a file that the course replaced" for name in self.kept]
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """What was shipped: hashes by path; yours: those that students write in."""
+    """What was shipped. files: SHA-256 by path; yours: paths of the files that students write in."""
 
     files: dict[str, str]
     yours: frozenset[str]
 
     @classmethod
     def of(cls, files: dict[str, bytes], yours: set[str]) -> "Manifest":
+        """The manifest of these files."""
         return cls({name: sha256(data) for name, data in files.items()}, frozenset(yours))
 
     @classmethod
     def read(cls, folder: Path) -> "Manifest":
-        """The manifest of a release. BadInput if the folder is none, or the manifest is not as it was written."""
+        """The manifest of the release in a folder. BadInput: the folder is no release, or the manifest is damaged."""
         try:
             table = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
-            found = cls({str(k): str(v) for k, v in table["files"].items()}, frozenset(table["yours"]))
+            manifest = cls({str(k): str(v) for k, v in table["files"].items()}, frozenset(table["yours"]))
         except FileNotFoundError:
             raise BadInput(f"{folder} is no release of this course: it has no {MANIFEST}") from None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise BadInput(f"{folder / MANIFEST} is damaged ({type(error).__name__}: {error}); fetch the release anew") from error
-        for name in found.files:
+        for name in manifest.files:
             path = PurePosixPath(name)
             if path.is_absolute() or ".." in path.parts or ".git" in path.parts:
                 raise BadInput(f"{folder / MANIFEST} names a path outside the release: {name!r}")
-        return found
+        return manifest
 
     def dumps(self) -> bytes:
+        """The bytes of the file."""
         table = {"schema": 1, "yours": sorted(self.yours), "files": dict(sorted(self.files.items()))}
         return (json.dumps(table, indent=1) + "\n").encode()
 
 
 def sha256(data: bytes) -> str:
+    """SHA-256 in hexadecimal."""
     return hashlib.sha256(data).hexdigest()
 
 
 def update(newer: Path, root: Path) -> Changes:
-    """Make the release at `root` the newer one. Safe to call again, also after it was cut off: the manifest comes last.
+    """Make the release at `root` the newer one.
 
-    BadInput if one of the two is no release, or the newer one is not whole; nothing has been written then.
+    It can be called again after it was cut off, because the manifest is written last.
+    BadInput: one of the two is no release, or the newer one is not complete. Nothing has been written then.
     """
     before, after = Manifest.read(root), Manifest.read(newer)
     data = {name: _shipped(newer, name, expected) for name, expected in after.files.items()}
@@ -96,6 +106,7 @@ def update(newer: Path, root: Path) -> Changes:
 
 
 def _shipped(newer: Path, name: str, expected: str) -> bytes:
+    """A file of the newer release. BadInput if its hash is not the expected one."""
     try:
         content = (newer / name).read_bytes()
     except OSError as error:
@@ -106,35 +117,42 @@ def _shipped(newer: Path, name: str, expected: str) -> bytes:
 
 
 def _bring(root: Path, name: str, content: bytes, mode: int, before: Manifest, yours: bool, changes: Changes) -> None:
-    """One file of the newer release."""
+    """Bring one file of the newer release. yours: whether students write in it."""
     path, shipped = root / name, before.files.get(name)
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, content, mode)
         changes.new.append(name)
         return
-    there = path.read_bytes()
-    if there == content:
+    present = path.read_bytes()
+    if present == content:
         return
-    touched = sha256(there) != shipped
+    touched = sha256(present) != shipped
     if touched and yours:
         if shipped != sha256(content):  # otherwise the course has not changed it
             changes.beside.append(str(put_beside(path, "new", content).relative_to(root)))
         return
     if touched:
-        changes.kept.append(str(keep_beside(path).relative_to(root)))
+        changes.kept.append(_kept(path, root))
     write_atomically(path, content, mode)
     changes.replaced.append(name)
 
 
 def _remove(root: Path, name: str, before: Manifest, changes: Changes) -> None:
-    """One file that the newer release does not have."""
+    """Remove one file that the newer release does not have, unless students write in it and this one was changed."""
     path = root / name
     if not path.is_file() or not path.parent.resolve().is_relative_to(root.resolve()):
         return
     if sha256(path.read_bytes()) != before.files[name]:
         if name in before.yours:
             return
-        changes.kept.append(str(keep_beside(path).relative_to(root)))
+        changes.kept.append(_kept(path, root))
     path.unlink()
     changes.removed.append(name)
+
+
+def _kept(path: Path, root: Path) -> str:
+    """Keep a copy of a file that is there beside it, and return its path in the release."""
+    copy = keep_beside(path)
+    assert copy is not None
+    return str(copy.relative_to(root))

@@ -182,8 +182,8 @@ def test_a_flood_is_cut_where_gradescope_would_cut_it():
 
 def test_a_number_that_json_does_not_have_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        gradescope.write(tmp_path / "r.json", {"score": float("nan")})
-    gradescope.write(tmp_path / "r.json", {"score": 1})
+        gradescope.write_results(tmp_path / "r.json", {"score": float("nan")})
+    gradescope.write_results(tmp_path / "r.json", {"score": 1})
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
@@ -241,7 +241,7 @@ def test_no_metadata_of_any_shape_brings_a_run_down(value):
 def test_metadata_that_cannot_be_read_is_a_problem_and_no_more(tmp_path, data):
     if data is not None:
         (tmp_path / "m.json").write_bytes(data)
-    told = metadata.read(tmp_path / "m.json")
+    told = metadata.read_metadata(tmp_path / "m.json")
     assert told.created_at is None and told.late_by == timedelta(0) and told.problems
 
 

@@ -1,6 +1,7 @@
 """The page of a report: complete, readable, and inert whatever a submission has written; rendered in a real browser."""
 
 import itertools
+import json
 import re
 import subprocess
 import sys
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import autograder
 from autograder.report.html import render_page
+from autograder.report.status import Status
 from autograder.tests import browser
 
 EVIL = (
@@ -292,3 +295,8 @@ def test_it_renders_light_dark_and_narrow(shown, tmp_path, name, width, flags):
 def test_it_prints(shown, tmp_path):
     path, _ = shown(MIXED)
     browser.print_to(path, tmp_path / "page.pdf", tmp_path / "profile")
+
+
+def test_the_schema_knows_every_status_and_no_other():
+    schema = json.loads((Path(autograder.__file__).parent / "report" / "schema" / "report.schema.json").read_text())
+    assert schema["properties"]["checks"]["items"]["properties"]["status"]["enum"] == [status.value for status in Status]

@@ -56,7 +56,7 @@ def test_the_stub_comes_back_and_each_version_is_kept(mine):
     one, path = read(folder_of(mine)), folder_of(mine) / "m.py"
     for number, text in enumerate(("first\n", "second\n", "third\n"), 1):
         path.write_text(text)
-        assert reset(one, "m.py", mine) == path.with_name(f"m.py.mine{number}")
+        assert reset(one, "m.py") == path.with_name(f"m.py.mine{number}")
         assert path.read_text() == "stub\n"
     assert [path.with_name(f"m.py.mine{n}").read_text() for n in (1, 2, 3)] == ["first\n", "second\n", "third\n"]
 
@@ -65,19 +65,19 @@ def test_a_copy_that_is_kept_already_is_not_kept_twice(mine):
     one, path = read(folder_of(mine)), folder_of(mine) / "m.py"
     for _ in range(2):
         path.write_text("same\n")
-        assert reset(one, f"{PACKAGE}/m.py", mine) == path.with_name("m.py.mine1")
+        assert reset(one, f"{PACKAGE}/m.py") == path.with_name("m.py.mine1")
     assert len(list(folder_of(mine).glob("m.py.*"))) == 1
 
 
 def test_a_file_that_was_deleted_or_is_a_link_becomes_the_stub(mine, tmp_path):
     one, path = read(folder_of(mine)), folder_of(mine) / "m.py"
     path.unlink()
-    assert reset(one, "m.py", mine) is None
+    assert reset(one, "m.py") is None
     elsewhere = tmp_path / "elsewhere.py"
     elsewhere.write_text("precious\n")
     path.unlink()
     path.symlink_to(elsewhere)
-    assert reset(one, "m.py", mine).read_text() == "precious\n"
+    assert reset(one, "m.py").read_text() == "precious\n"
     assert (path.is_symlink(), path.read_text(), elsewhere.read_text()) == (False, "stub\n", "precious\n")
 
 
@@ -85,21 +85,21 @@ def test_a_file_that_was_deleted_or_is_a_link_becomes_the_stub(mine, tmp_path):
 def test_what_is_no_file_to_write_is_refused_with_the_names_that_are(mine, name):
     before = everything(mine)
     with pytest.raises(BadInput, match=r"is no file of a01 that you write; those are m\.py, by_hand\.toml"):
-        reset(read(folder_of(mine)), name, mine)
+        reset(read(folder_of(mine)), name)
     assert everything(mine) == before
 
 
 def test_an_untouched_stub_a_missing_stub_and_a_folder_are_said_to_be_so(mine):
     one = read(folder_of(mine))
     with pytest.raises(BadInput, match="is the stub already"):
-        reset(one, "m.py", mine)
+        reset(one, "m.py")
     (mine / ".release/stubs/a01_x/m.py").unlink()
     with pytest.raises(BadInput, match="no student release"):
-        reset(one, "m.py", mine)
+        reset(one, "m.py")
     (folder_of(mine) / "by_hand.toml").unlink()
     (folder_of(mine) / "by_hand.toml").mkdir()
     with pytest.raises(BadInput, match="is a folder"):
-        reset(one, "by_hand.toml", mine)
+        reset(one, "by_hand.toml")
 
 
 def test_an_update_replaces_what_nobody_touched(mine, tmp_path):
@@ -123,7 +123,7 @@ def test_an_update_leaves_touched_files_and_puts_what_is_new_beside(mine, tmp_pa
     assert (folder / "notes.txt").read_text() == "mine\n"
     assert changes.beside == [f"{PACKAGE}/m.py.new1"]
     assert any("m.py.new1: the course has changed this file, and so have you" in line for line in changes.lines())
-    assert reset(read(folder), "m.py", mine).read_text() == "my work\n"
+    assert reset(read(folder), "m.py").read_text() == "my work\n"
     assert (folder / "m.py").read_text() == "stub 2\n", "the newer stub"
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from autograder.assignment import REFERENCE, load
+from autograder.assignment import Course
 from autograder.check.collecting import read_checks
 from autograder.report.status import Status
 from autograder.running import Runner
@@ -10,7 +10,7 @@ from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.outcome import Ending
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker
-from autograder.session import checks_of, grade_folder, scratch_space
+from autograder.session import GradeOptions, checks_of, grade_folder, scratch_space
 from autograder.submission.working_copy import working_copy
 
 BASELINE_LOOKS_FOR_THE_STUDENT = '''
@@ -42,8 +42,8 @@ def server():
 
 def test_ctrl_c_ends_one_grade_and_not_those_that_come_after_it(server):
     """As in `watch`: the server stays, and the next save is graded."""
-    assignment = load("a01")
-    source, checks = REFERENCE / assignment.package, checks_of(assignment, only="causal_mask")
+    assignment = Course.here().load("a01")
+    source, checks = assignment.reference, checks_of(assignment, GradeOptions(only="causal_mask"))
 
     def ctrl_c(row):
         raise KeyboardInterrupt
@@ -59,9 +59,9 @@ def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_p
     path = tmp_path / "test_attention.py"
     path.write_text(BASELINE_LOOKS_FOR_THE_STUDENT, encoding="utf-8")
     [check] = read_checks(path)
-    assignment = load("a01")
+    assignment = Course.here().load("a01")
     with scratch_space() as scratch, reserve_user() as jail:
-        tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "tree")
+        tree = working_copy(assignment.reference, assignment, scratch / "tree")
         baseline = tree.baseline(scratch / "baseline")
         outcome = Runner(server, assignment, scratch / "cwd", baseline, jail).step(check, tree, timed=True)
         assert outcome.kind == Ending.OBSERVED, outcome.error
@@ -73,13 +73,13 @@ def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_p
 
 def test_a_worker_that_is_given_up_before_it_is_forked_leaves_the_server_alive(server):
     """Its control socket is closed by then, and the server writes to it."""
-    assignment = load("a01")
-    checks = checks_of(assignment, only="causal_mask")
-    grade_folder(REFERENCE / assignment.package, assignment, checks, server)
+    assignment = Course.here().load("a01")
+    checks = checks_of(assignment, GradeOptions(only="causal_mask"))
+    grade_folder(assignment.reference, assignment, checks, server)
     before = server.pid
     for _ in range(20):
         with Worker(server, {}):
             pass
-    after = grade_folder(REFERENCE / assignment.package, assignment, checks, server)
+    after = grade_folder(assignment.reference, assignment, checks, server)
     assert server.pid == before
     assert {row.status for row in after.rows} == {Status.PASSED}

@@ -14,7 +14,7 @@ import pytest
 
 from autograder.errors import BadInput
 from autograder.submission import archive as module
-from autograder.submission.archive import as_folder, extract, find_deliverables
+from autograder.submission.archive import extract
 
 
 def make_zip(
@@ -166,36 +166,3 @@ def test_encrypted_large_odd_and_doubled_archives_are_refused(tmp_path):
         file.truncate(module.MAX_ARCHIVE + 1)
     with pytest.raises(BadInput, match="at most 20,971,520 is read"):
         extract(tmp_path / "d.zip", tmp_path / "4")
-
-
-def test_the_deliverables_are_found_where_they_lie(tmp_path):
-    names = ("rope.py", "model.py")
-    repository = tmp_path / "repository"
-    for folder, files in [
-        ("assignments/given/a03", names),
-        ("assignments/a03", names),
-        ("old", names[:1]),
-        (".git/x", names),
-        ("a/b/c/d/e/f", names),
-    ]:
-        (repository / folder).mkdir(parents=True)
-        for name in files:
-            (repository / folder / name).write_text("")
-    assert find_deliverables(repository, names) == repository / "assignments/a03"
-    assert find_deliverables(repository / "assignments/a03", names) == repository / "assignments/a03"
-    assert find_deliverables(repository / "a", names) == repository / "a/b/c/d/e/f"
-    (tmp_path / "deep").mkdir()
-    (repository / "a").rename(tmp_path / "deep" / "a")
-    assert find_deliverables(tmp_path / "deep", names) == tmp_path / "deep"  # the sixth level is not looked at
-    (tmp_path / "links").mkdir()
-    (tmp_path / "links" / "to").symlink_to(repository / "old")
-    assert find_deliverables(tmp_path / "links", names) == tmp_path / "links"
-
-
-def test_a_zip_serves_as_a_folder_for_a_while(tmp_path):
-    archive = make_zip(tmp_path / "a.zip", {"rope.py": b"x"})
-    with as_folder(archive) as folder:
-        assert (folder / "rope.py").read_bytes() == b"x"
-    assert not folder.exists()
-    with as_folder(tmp_path) as folder:
-        assert folder == tmp_path

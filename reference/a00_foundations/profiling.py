@@ -65,8 +65,10 @@ def time_it(
     # END SOLUTION
 
 
-def forward_flops(batch: int, time: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None) -> dict[str, int]:
-    """Floating-point operations of the matrix products in one forward pass of a GPT, whose logits are (batch, time, vocab).
+def forward_flops(
+    batch_size: int, seq_len: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None
+) -> dict[str, int]:
+    """Floating-point operations of the matrix products in one forward pass of a GPT. Its logits are (batch_size, seq_len, vocab_size).
 
     {"projections": queries, keys, values and the one that follows attention; "attention": scores and weighted values,
     over the full square of the context, as a plain causal kernel computes it; "mlp": two matrices, d_model × d_ff and
@@ -77,10 +79,10 @@ def forward_flops(batch: int, time: int, d_model: int, n_layers: int, vocab_size
     # TODO: the four counts (handout: profiling, step 2).
     # Watch: two operations, not one; which product grows with the square of the context; what there is only once.
     # BEGIN SOLUTION
-    tokens = batch * time
+    tokens = batch_size * seq_len
     return {
         "projections": n_layers * 2 * tokens * 4 * d_model**2,
-        "attention": n_layers * 2 * tokens * 2 * time * d_model,
+        "attention": n_layers * 2 * tokens * 2 * seq_len * d_model,
         "mlp": n_layers * 2 * tokens * 2 * d_model * d_ff,
         "head": 2 * tokens * d_model * vocab_size,
     }

@@ -80,7 +80,7 @@ class SingleHeadAttention(nn.Module):
         self.key = nn.Linear(d_model, head_dim, bias=False)
         self.value = nn.Linear(d_model, head_dim, bias=False)
 
-    def forward(self, x: Float[Tensor, "*batch time d_model"]) -> Float[Tensor, "*batch time head_dim"]:
+    def forward(self, x: Float[Tensor, "*batch seq_len d_model"]) -> Float[Tensor, "*batch seq_len head_dim"]:
         """What each token gathers from itself and the tokens before it."""
         # TODO: project, attend, return the output alone (handout: attention, step 3).
         # Watch: the functions above do the work; no token may see a later one.
@@ -120,12 +120,12 @@ class MultiHeadAttention(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "*batch time d_model"],
-        mask: Bool[Tensor, "*#batch time time"] | None = None,
+        x: Float[Tensor, "*batch seq_len d_model"],
+        mask: Bool[Tensor, "*#batch seq_len seq_len"] | None = None,
         return_weights: bool = False,
     ) -> (
-        Float[Tensor, "*batch time d_model"]
-        | tuple[Float[Tensor, "*batch time d_model"], Float[Tensor, "*batch heads time time"]]
+        Float[Tensor, "*batch seq_len d_model"]
+        | tuple[Float[Tensor, "*batch seq_len d_model"], Float[Tensor, "*batch n_heads seq_len seq_len"]]
     ):
         """What each token gathers through all heads; with `return_weights` the pair (out, weights).
 
@@ -139,7 +139,7 @@ class MultiHeadAttention(nn.Module):
         if mask is None:
             mask = causal_mask(x.shape[-2], device=x.device)
         heads = self.qkv(x).unflatten(-1, (3, self.n_heads, self.head_dim))
-        q, k, v = heads.transpose(-4, -2).unbind(-3)  # each (*batch, heads, time, head_dim)
+        q, k, v = heads.transpose(-4, -2).unbind(-3)  # each (*batch, n_heads, seq_len, head_dim)
         out, weights = scaled_dot_product_attention(q, k, v, mask.unsqueeze(-3))
         if self.training and self.dropout.p > 0:
             out = self.dropout(weights) @ v

@@ -40,8 +40,8 @@ class Block(nn.Module):
         # END SOLUTION
 
     def forward(
-        self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
-    ) -> Float[Tensor, "*batch time d_model"]:
+        self, x: Float[Tensor, "*batch seq_len d_model"], mask: Bool[Tensor, "*#batch seq_len seq_len"] | None = None
+    ) -> Float[Tensor, "*batch seq_len d_model"]:
         """The stream after both additions; `x` itself is left as it is. mask: as in MultiHeadAttention."""
         # TODO: the two residual branches (handout: block, step 2).
         # Watch: what is normalised and what is not; what the second branch reads; where `self.dropout` acts.
@@ -58,8 +58,8 @@ class PostNormBlock(Block):
     """
 
     def forward(
-        self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
-    ) -> Float[Tensor, "*batch time d_model"]:
+        self, x: Float[Tensor, "*batch seq_len d_model"], mask: Bool[Tensor, "*#batch seq_len seq_len"] | None = None
+    ) -> Float[Tensor, "*batch seq_len d_model"]:
         """The stream, normalised after each addition."""
         gathered = self.attention(x, mask)
         x = self.norm_attention(self.dropout(gathered) + x)

@@ -14,7 +14,9 @@ if TYPE_CHECKING:  # the hints alone need it, so that these tools work whatever 
     from .model import GPT
 
 
-def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "layers batch heads time time"]:
+def attention_maps(
+    model: "GPT", tokens: Int[Tensor, "batch_size seq_len"]
+) -> Float[Tensor, "n_layers batch_size n_heads seq_len seq_len"]:
     """Attention weights of every layer and head for these tokens; entry [..., i, j] is how much token i takes from j.
 
     Computed as in evaluation: no dropout, no gradient. Afterwards every submodule is in the mode (train or eval) in
@@ -24,15 +26,16 @@ def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Ten
     # Watch: a layer sees what the layers below made of the tokens; modes may differ from module to module.
     # BEGIN SOLUTION
     modes = [(module, module.training) for module in model.modules()]
-    seen: list[Tensor] = []
-    hooks = [block.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0])) for block in model.blocks]
+    attention_inputs: list[Tensor] = []
+    record = lambda _module, inputs: attention_inputs.append(inputs[0])
+    hooks = [block.attention.register_forward_pre_hook(record) for block in model.blocks]
     try:
         model.eval()
         with torch.no_grad():
             model(tokens)
             for hook in hooks:
                 hook.remove()
-            layers = zip(model.blocks, seen, strict=True)
+            layers = zip(model.blocks, attention_inputs, strict=True)
             return torch.stack([block.attention(x, return_weights=True)[1] for block, x in layers])
     finally:
         for hook in hooks:

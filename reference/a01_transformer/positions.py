@@ -1,4 +1,4 @@
-"""Absolute positions: a vector for every place in the text, fixed (sines and cosines) or learned.
+"""Absolute positions: a vector for every position in the sequence, fixed (sines and cosines) or learned.
 
 Attention by itself sees a set, not a sequence; what is added here is all that a model knows about order. Left out:
 positions that act inside attention (rotary, relative), which come with a later assignment.
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 def sinusoidal_positions(
     n_positions: int, d_model: int, base: float = 10_000.0, dtype: torch.dtype | None = None
-) -> Float[Tensor, "time d_model"]:
+) -> Float[Tensor, "n_positions d_model"]:
     """Row p holds sin(p · base^(−2i / d_model)) in channel 2i and the cosine of the same angle in channel 2i + 1.
 
     n_positions: rows, for positions 0, 1, 2, …  d_model: channels, an even number.  base: the longest wavelength is
@@ -47,20 +47,20 @@ class LearnedPositions(nn.Module):
         self.n_positions = n_positions
         self.weight = nn.Parameter(0.02 * torch.randn(n_positions, d_model))
 
-    def forward(self, x: Float[Tensor, "*batch time d_model"], offset: int = 0) -> Float[Tensor, "*batch time d_model"]:
+    def forward(self, x: Float[Tensor, "*batch seq_len d_model"], offset: int = 0) -> Float[Tensor, "*batch seq_len d_model"]:
         """x with row `offset` of the table added to its first token, the next row to the next token, and so on.
 
         offset: position of the first token, above 0 when earlier tokens are already in a cache. `x` itself is left as
         it is. ValueError if a token would stand at a position that the table does not have.
         """
-        time = x.shape[-2]
-        if offset < 0 or offset + time > self.n_positions:
+        seq_len = x.shape[-2]
+        if offset < 0 or offset + seq_len > self.n_positions:
             raise ValueError(
-                f"positions {offset} to {offset + time - 1} were asked for, and the table holds 0 to "
-                f"{self.n_positions - 1}; shorten the text or build the model with a larger n_positions"
+                f"positions {offset} to {offset + seq_len - 1} were asked for, and the table holds 0 to "
+                f"{self.n_positions - 1}; shorten the sequence or build the model with a larger n_positions"
             )
         # TODO: add the right rows to the tokens (handout: positions, step 2).
         # Watch: any number of leading axes, and every one of their entries; where counting starts.
         # BEGIN SOLUTION
-        return x + self.weight[offset : offset + time]
+        return x + self.weight[offset : offset + seq_len]
         # END SOLUTION

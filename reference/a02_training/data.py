@@ -1,8 +1,8 @@
 """Batches of tokens: random windows of a long file, all windows in order, or one document per row.
 
-A batch is a pair (inputs, targets) of int64 tensors (rows, time): targets[b, t] is the token that comes after inputs[b, : t + 1].
-Where nothing is to be predicted the target is IGNORE. Left out: shuffling whole epochs, and packing documents.
-Source: windows at random places, as in GPT-2's and GPT-3's training (arXiv:2005.14165, §2.2).
+A batch is a pair (inputs, targets) of int64 tensors (batch_size, seq_len). The target targets[b, t] is the token after
+inputs[b, : t + 1]. Where nothing is to be predicted, the target is IGNORE. Left out: shuffling whole epochs, and packing documents.
+Source: windows at random positions, as in GPT-2's and GPT-3's training (arXiv:2005.14165, §2.2).
 """
 
 from collections.abc import Iterator, Sequence
@@ -15,7 +15,7 @@ from torch import Tensor
 
 IGNORE = -100  # a target that does not count; the number that PyTorch uses, too
 
-Batch = tuple[Int[Tensor, "rows time"], Int[Tensor, "rows time"]]
+Batch = tuple[Int[Tensor, "batch_size seq_len"], Int[Tensor, "batch_size seq_len"]]
 
 
 def save_tokens(path: Path | str, tokens: Sequence[int], vocab_size: int) -> None:
@@ -50,60 +50,60 @@ def open_tokens(path: Path | str) -> np.ndarray:
     # END SOLUTION
 
 
-def random_batch(data: Int[np.ndarray, " n_tokens"], rows: int, time: int, generator: torch.Generator) -> Batch:
-    """Windows of `time` tokens from random places, and the same windows one token later.
+def random_batch(data: Int[np.ndarray, " n_tokens"], batch_size: int, seq_len: int, generator: torch.Generator) -> Batch:
+    """Windows of `seq_len` tokens from random positions, and the same windows one token later.
 
-    Each start is drawn from 0 … n_tokens − time − 1, all alike and independent; so every token but the first can be a target, and
-    every one but the last an input. ValueError if there are fewer than time + 1 tokens.
+    Each start is drawn from 0 … n_tokens − seq_len − 1, all equally likely and independent. So every token but the first can be a
+    target, and every token but the last an input. ValueError if there are fewer than seq_len + 1 tokens.
     """
-    _require(data, rows, time)
+    _require(data, batch_size, seq_len)
     # TODO: draw starts, cut windows (handout: data, step 3).
     # Watch: both ends of the range; torch knows no uint16 arithmetic; the file must not be read as a whole.
     # BEGIN SOLUTION
-    starts = torch.randint(len(data) - time, (rows,), generator=generator).tolist()  # the upper end is exclusive
-    windows = torch.from_numpy(np.stack([data[start : start + time + 1] for start in starts]).astype(np.int64))
+    starts = torch.randint(len(data) - seq_len, (batch_size,), generator=generator).tolist()  # the upper end is exclusive
+    windows = torch.from_numpy(np.stack([data[start : start + seq_len + 1] for start in starts]).astype(np.int64))
     return windows[:, :-1], windows[:, 1:]
     # END SOLUTION
 
 
-def batches_in_order(data: Int[np.ndarray, " n_tokens"], rows: int, time: int) -> Iterator[Batch]:
-    """Windows of `time` tokens, one behind the other, `rows` to a batch, until every token but the first was a target once.
+def batches_in_order(data: Int[np.ndarray, " n_tokens"], batch_size: int, seq_len: int) -> Iterator[Batch]:
+    """Windows of `seq_len` tokens, one behind the other, until every token but the first was a target once.
 
-    A window's inputs begin with the last target of the window before. The last window may be short: its inputs are filled up
-    with 0 and its targets with IGNORE. The last batch may have fewer rows. ValueError if there are fewer than 2 tokens, at the
-    latest when the first batch is asked for.
+    A batch has `batch_size` windows, the last one perhaps fewer. A window's inputs begin with the last target of the window
+    before. The last window may be short: its inputs are padded with 0 and its targets with IGNORE. ValueError if there are
+    fewer than 2 tokens, at the latest when the first batch is asked for.
     """
-    _require(data, rows, time, least=2)
+    _require(data, batch_size, seq_len, least=2)
     # TODO: an iterator of batches (handout: data, step 4).
     # Watch: the first token is never a target; none is one twice; only windows that hold a target count.
     # BEGIN SOLUTION
-    starts = range(0, len(data) - 1, time)
-    for first in range(0, len(starts), rows):
-        several = starts[first : first + rows]
-        inputs = torch.zeros(len(several), time, dtype=torch.int64)
-        targets = torch.full((len(several), time), IGNORE)
+    starts = range(0, len(data) - 1, seq_len)
+    for first in range(0, len(starts), batch_size):
+        several = starts[first : first + batch_size]
+        inputs = torch.zeros(len(several), seq_len, dtype=torch.int64)
+        targets = torch.full((len(several), seq_len), IGNORE)
         for row, start in enumerate(several):
-            window = torch.from_numpy(np.asarray(data[start : start + time + 1]).astype(np.int64))
+            window = torch.from_numpy(np.asarray(data[start : start + seq_len + 1]).astype(np.int64))
             inputs[row, : len(window) - 1] = window[:-1]
             targets[row, : len(window) - 1] = window[1:]
         yield inputs, targets
     # END SOLUTION
 
 
-def document_rows(documents: Sequence[Sequence[int]], start: int) -> Batch:
-    """One document per row, from its beginning: inputs are `start` and all of its tokens but the last, targets all its tokens.
+def document_rows(documents: Sequence[Sequence[int]], bos_token: int) -> Batch:
+    """One document per row: the inputs are `bos_token` and all of its tokens but the last, the targets all its tokens.
 
-    So the first token is predicted too, from `start` alone. Rows are filled up to the longest one: inputs with `start`, targets
-    with IGNORE. ValueError if there is no document, or an empty one.
+    So the first token is predicted too, from `bos_token` alone. Rows are padded to the longest one: inputs with `bos_token`,
+    targets with IGNORE. ValueError if there is no document, or an empty one.
     """
     if not documents or not all(len(document) for document in documents):
         raise ValueError(f"needed: at least one document, none of them empty; got lengths {[len(d) for d in documents]}")
     # TODO: two tensors (handout: data, step 5).
     # Watch: what is padding in the targets is not a token.
     # BEGIN SOLUTION
-    time = max(len(document) for document in documents)
-    inputs = torch.full((len(documents), time), start)
-    targets = torch.full((len(documents), time), IGNORE)
+    seq_len = max(len(document) for document in documents)
+    inputs = torch.full((len(documents), seq_len), bos_token)
+    targets = torch.full((len(documents), seq_len), IGNORE)
     for row, document in enumerate(documents):
         tokens = torch.tensor(list(document), dtype=torch.int64)
         inputs[row, 1 : len(tokens)] = tokens[:-1]
@@ -112,14 +112,18 @@ def document_rows(documents: Sequence[Sequence[int]], start: int) -> Batch:
     # END SOLUTION
 
 
-def random_documents(documents: Sequence[Sequence[int]], rows: int, start: int, generator: torch.Generator) -> Batch:
-    """`rows` documents drawn independently, as `document_rows` gives them."""
-    drawn = torch.randint(len(documents), (rows,), generator=generator).tolist()
-    return document_rows([documents[place] for place in drawn], start)
+def random_documents(documents: Sequence[Sequence[int]], batch_size: int, bos_token: int, generator: torch.Generator) -> Batch:
+    """`batch_size` documents drawn independently, as `document_rows` gives them."""
+    drawn = torch.randint(len(documents), (batch_size,), generator=generator).tolist()
+    return document_rows([documents[index] for index in drawn], bos_token)
 
 
-def _require(data: np.ndarray, rows: int, time: int, least: int | None = None) -> None:
-    if rows < 1 or time < 1:
-        raise ValueError(f"a batch has at least one row and one token a row; got rows {rows}, time {time}")
-    if len(data) < (least or time + 1):
-        raise ValueError(f"needed: at least {least or time + 1} tokens for windows of {time} and their targets; got {len(data)}")
+def _require(data: np.ndarray, batch_size: int, seq_len: int, least: int | None = None) -> None:
+    if batch_size < 1 or seq_len < 1:
+        raise ValueError(
+            f"a batch has at least one row, and a row at least one token; got batch_size {batch_size}, seq_len {seq_len}"
+        )
+    if len(data) < (least or seq_len + 1):
+        raise ValueError(
+            f"needed: at least {least or seq_len + 1} tokens for windows of {seq_len} and their targets; got {len(data)}"
+        )

@@ -13,7 +13,9 @@ from torch import Tensor
 from .data import IGNORE
 
 
-def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Tensor, "*batch time"]) -> Float[Tensor, ""]:
+def next_token_loss(
+    logits: Float[Tensor, "*batch seq_len vocab_size"], targets: Int[Tensor, "*batch seq_len"]
+) -> Float[Tensor, ""]:
     """Mean of −ln p(target) in nats per token, over all targets that are not IGNORE; in float32, or float64 for float64.
 
     Logits where the target is IGNORE have no influence and get the gradient 0, whatever they are. ValueError if the
@@ -21,7 +23,7 @@ def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Ten
     """
     if logits.shape[:-1] != targets.shape:
         raise ValueError(
-            f"targets must have the shape of logits without vocab; got {tuple(targets.shape)} and {tuple(logits.shape)}"
+            f"targets must have the shape of logits without the vocabulary; got {tuple(targets.shape)} and {tuple(logits.shape)}"
         )
     counted = targets[targets != IGNORE]
     if not len(counted) or counted.min() < 0 or counted.max() >= logits.shape[-1]:
@@ -30,10 +32,10 @@ def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Ten
             f"got {len(counted)} that count, among them {counted.unique()[:5].tolist()}"
         )
     # TODO: the mean over the tokens that are there (handout: loss, step 1).
-    # Watch: what the mean divides by; logits of size 1e4; at least float32; a NaN at a place that does not count.
+    # Watch: what the mean divides by; logits of size 1e4; at least float32; a NaN at a position that does not count.
     # BEGIN SOLUTION
     real = targets != IGNORE
-    rows = logits[real]  # (counted, vocab); what is not taken gets no gradient
+    rows = logits[real]  # (counted, vocab_size); what is not taken gets no gradient
     rows = rows.to(torch.promote_types(rows.dtype, torch.float32))
     right = rows.gather(-1, targets[real].long().unsqueeze(-1)).squeeze(-1)
     return (rows.logsumexp(-1) - right).mean()

@@ -20,14 +20,14 @@ class ByteTokenizer:
     def __init__(self, special: Sequence[str] = ()):
         if len(set(special)) < len(special) or "" in special:
             raise ValueError(f"special tokens must be different texts, none of them empty; got {list(special)}")
-        self.ids = {text: 256 + place for place, text in enumerate(special)}
+        self.ids = {text: 256 + position for position, text in enumerate(special)}
         self.vocab_size = 256 + len(special)
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The tokens of a text.
 
         allow_special: whether special texts become their one token, the first from the left and the longest of those that
-        begin at one place. If not (the default, for text that others wrote), they are bytes like everything else.
+        begin at one position. If not (the default, for text that others wrote), they are bytes like everything else.
         """
         # TODO: bytes, and special tokens where they are allowed (handout: tokenizer, step 1).
         # Watch: characters are not bytes; of "<|a|>" and "<|a|>b" the longer one wins; special texts hold signs like | and [.
@@ -35,10 +35,10 @@ class ByteTokenizer:
         if not (allow_special and self.ids):
             return list(text.encode("utf-8"))
         longest_first = sorted(self.ids, key=len, reverse=True)
-        pieces = re.split("(" + "|".join(map(re.escape, longest_first)) + ")", text)
+        chunks = re.split("(" + "|".join(map(re.escape, longest_first)) + ")", text)
         tokens = []
-        for place, piece in enumerate(pieces):  # the odd pieces are what was split at
-            tokens += [self.ids[piece]] if place % 2 else piece.encode("utf-8")
+        for position, chunk in enumerate(chunks):  # the odd chunks are what was split at
+            tokens += [self.ids[chunk]] if position % 2 else chunk.encode("utf-8")
         return tokens
         # END SOLUTION
 
@@ -53,8 +53,8 @@ class ByteTokenizer:
         # BEGIN SOLUTION
         names = {token: text.encode("utf-8") for text, token in self.ids.items()}
         unknown = UNKNOWN.encode("utf-8")
-        pieces = (bytes([token]) if 0 <= token < 256 else names.get(token, unknown) for token in map(int, tokens))
-        return b"".join(pieces).decode("utf-8", errors="replace")
+        chunks = (bytes([token]) if 0 <= token < 256 else names.get(token, unknown) for token in map(int, tokens))
+        return b"".join(chunks).decode("utf-8", errors="replace")
         # END SOLUTION
 
 
@@ -75,23 +75,23 @@ class CharTokenizer:
         return cls("".join(sorted(set(text))))
 
     def encode(self, text: str) -> list[int]:
-        """A token for each character. ValueError that names the first character outside the alphabet, and its place."""
+        """A token for each character. ValueError that names the first character outside the alphabet, and its position."""
         # TODO: characters to tokens (handout: tokenizer, step 3).
         # Watch: long texts (str.index looks through the alphabet each time); the error.
         # BEGIN SOLUTION
-        places = {character: token for token, character in enumerate(self.alphabet)}
-        for place, character in enumerate(text):
-            if character not in places:
+        token_of = {character: token for token, character in enumerate(self.alphabet)}
+        for position, character in enumerate(text):
+            if character not in token_of:
                 raise ValueError(
-                    f"{character!r} at place {place} is not in the alphabet {self.alphabet!r}; encode other text, or rebuild"
+                    f"{character!r} at position {position} is not in the alphabet {self.alphabet!r}; encode other text, or rebuild"
                 )
-        return [places[character] for character in text]
+        return [token_of[character] for character in text]
         # END SOLUTION
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of any tokens; one outside the alphabet becomes U+FFFD."""
         # TODO: tokens to characters (handout: tokenizer, step 4).
-        # Watch: Python counts negative places from the end.
+        # Watch: Python counts negative indices from the end.
         # BEGIN SOLUTION
         return "".join(self.alphabet[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
         # END SOLUTION

@@ -127,7 +127,7 @@ def overfits(validation: Sequence[float], patience: int) -> bool:
     if patience < 1:
         raise ValueError(f"patience must be at least 1 validation; got {patience}")
     # TODO: yes or no (handout: train, step 4).
-    # Watch: one bad validation is chance; the best one may be long ago.
+    # Watch: one bad validation may be noise; the best one may be long ago.
     # BEGIN SOLUTION
     return len(validation) > patience and min(validation[-patience:]) >= min(validation[:-patience])
     # END SOLUTION

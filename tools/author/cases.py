@@ -1,8 +1,8 @@
-"""Other versions of one definition of the reference, kept as data: misconceptions are wrong, alternates right.
+"""Cases: other versions of one definition of the reference. Misconceptions are wrong, alternates are right.
 
-A case is an ordinary function or class under a decorator that names what it stands for. Files of cases are read, never
-imported: they lean on names of the module that they change, and they have nothing to run of their own. A file has the
-name of that module, and a relative import in it is written as that module would write it.
+A case is an ordinary function or class under a decorator that names the definition which it replaces. Files of cases are
+read and never imported, because they use names of the module that they change. A file has the name of that module, and a
+relative import in it is written as that module would write it.
 """
 
 import ast
@@ -13,14 +13,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+from autograder.source.source_text import Definition
+
 
 @dataclass(frozen=True)
 class Case:
-    """Another version of `target`, a module and a name in it: "rope.rotate", "attention.MultiHeadAttention.forward".
+    """Another version of a definition.
 
-    kind: "misconception" or "alternate"; name: the mistake or the route in a few words; doc: the docstring, for a
-    misconception the hint; pitfall: its number in the handout's section; ask: a question that leads on.
-    source: the definition with its other decorators; preamble: the imports and helpers of its file that it uses.
+    kind: "misconception" or "alternate".
+    target: the module and the name in it, "rope.rotate" or "attention.MultiHeadAttention.forward".
+    name: the mistake or the route in a few words.
+    doc: the docstring. That of a misconception is the hint.
+    pitfall: its number in the handout's section.
+    ask: a question that leads further.
+    source: the definition with its other decorators.
+    preamble: the imports and helpers of its file that it uses.
     """
 
     kind: str
@@ -34,7 +41,7 @@ class Case:
 
     @property
     def module(self) -> str:
-        """The module that the target is in; the handout's section has the same name."""
+        """The module that the target is in. The handout's section has the same name."""
         return self.target.partition(".")[0]
 
     @property
@@ -44,20 +51,24 @@ class Case:
 
 
 def misconception(target: str, pitfall: int | None = None, ask: str | None = None) -> Callable:
-    """A working wrong version of `target`; its docstring says what is wrong, and is shown to those who do the same."""
+    """Mark a wrong version of `target` that works. Students who make the same mistake are shown its docstring.
+
+    pitfall, ask: as in `Case`. ValueError: `target` is not a module and a name.
+    """
     return _attach(_case("misconception", target, pitfall, ask))
 
 
 def alternate(target: str) -> Callable:
-    """Another right version of `target`, by another route; its docstring names the route."""
+    """Mark another right version of `target`. Its docstring names the route. ValueError: `target` is no module and name."""
     return _attach(_case("alternate", target))
 
 
 def load_cases(path: Path) -> list[Case]:
-    """The cases of a file, or of a folder that has a file for each module; nothing is run.
+    """The cases of a file, or of a folder with a file for each module. Nothing is run.
 
-    Cases of one file keep their order, and files come in that of the alphabet. ValueError with file and line for a case
-    that is faulty, has the name of another one, or stands in another module's file of the folder.
+    Cases of one file keep their order, and files come in alphabetical order.
+    ValueError: a case is faulty, has the name of another one, or stands in the file of another module. It names the file
+    and the line.
     """
     cases: dict[str, Case] = {}
     places: dict[str, str] = {}
@@ -77,8 +88,8 @@ def _cases_of(file: Path) -> Iterator[tuple[int, Case]]:
     text = file.read_text(encoding="utf-8")
     lines, tree = text.split("\n"), ast.parse(text, filename=str(file))
     binders = [binder for statement in tree.body for binder in _binders(statement, lines)]
-    for node in tree.body:
-        for decorator in filter(_is_case, getattr(node, "decorator_list", ())):
+    for node in (statement for statement in tree.body if isinstance(statement, Definition)):
+        for decorator in filter(_is_case, node.decorator_list):
             try:
                 yield node.lineno, _read(node, decorator, lines, binders)
             except (ValueError, TypeError) as error:
@@ -112,30 +123,30 @@ def _decorator_name(decorator: ast.expr) -> str | None:
     return called.attr if isinstance(called, ast.Attribute) else getattr(called, "id", None)
 
 
-def _read(node: ast.stmt, decorator: ast.expr, lines: list[str], binders: list[tuple[str, str]]) -> Case:
+def _read(node: Definition, decorator: ast.expr, lines: list[str], binders: list[tuple[str, str]]) -> Case:
+    """The case that a decorator makes of a definition. ValueError or TypeError if the decorator is not as expected."""
     if not isinstance(decorator, ast.Call):
         raise ValueError("the decorator needs a target in parentheses")
     doc = ast.get_docstring(node)
     if not doc:
         raise ValueError(f"{node.name} needs a docstring: the mistake or the route in one sentence")
     arguments = [ast.literal_eval(argument) for argument in decorator.args]
-    named = {keyword.arg: ast.literal_eval(keyword.value) for keyword in decorator.keywords}
-    decorate = {"misconception": misconception, "alternate": alternate}[_decorator_name(decorator)](*arguments, **named)
-    case = decorate(type(node.name, (), {"__doc__": doc})).__case__
+    named = {keyword.arg or "**": ast.literal_eval(keyword.value) for keyword in decorator.keywords}
+    make = misconception if _decorator_name(decorator) == "misconception" else alternate
+    case = make(*arguments, **named)(type(node.name, (), {"__doc__": doc})).__case__
     source = _definition(node, lines)
     preamble = _preamble(source, [(name, text) for name, text in binders if name != node.name], case.module)
     return replace(case, source=source, preamble=preamble)
 
 
-def _definition(node: ast.stmt, lines: list[str]) -> str:
-    """The text of a definition at the left margin, with its decorators but those that make it a case."""
-    kept = [d for d in node.decorator_list if not _is_case(d)]
-    spans = [(d.lineno, d.end_lineno) for d in kept] + [(node.lineno, node.end_lineno)]
-    return "\n".join("\n".join(lines[first - 1 : last]) for first, last in spans)
+def _definition(node: Definition, lines: list[str]) -> str:
+    """The text of a definition at the left margin, without the decorators that make it a case."""
+    pieces = [*(d for d in node.decorator_list if not _is_case(d)), node]
+    return "\n".join("\n".join(lines[piece.lineno - 1 : piece.end_lineno]) for piece in pieces)
 
 
 def _binders(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, str]]:
-    """The names that a top-level statement binds, each with the text that binds it: one import, one helper."""
+    """The names that a top-level statement binds, each with the text that binds it. An import of the grader binds none."""
     if isinstance(statement, ast.Import | ast.ImportFrom):
         origin = "." * getattr(statement, "level", 0) + (getattr(statement, "module", None) or "")
         for alias in statement.names:
@@ -143,7 +154,7 @@ def _binders(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, str]]
                 continue
             text = f"import {alias.name}" + (f" as {alias.asname}" if alias.asname else "")
             yield alias.asname or alias.name.partition(".")[0], f"from {origin} {text}" if origin else text
-    elif isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+    elif isinstance(statement, Definition):
         yield statement.name, _definition(statement, lines)
     else:
         text = "\n".join(lines[statement.lineno - 1 : statement.end_lineno])
@@ -155,7 +166,7 @@ def _binders(statement: ast.stmt, lines: list[str]) -> Iterator[tuple[str, str]]
 def _preamble(source: str, binders: list[tuple[str, str]], module: str) -> tuple[str, ...]:
     """What must stand before `source` for its names to be known: imports and helpers, and what those use in turn.
 
-    An import from the module that the case changes is left out: there the name is at home.
+    An import from the module that the case changes is left out, because the name is defined there.
     """
     own = re.compile(rf"from (\.|(reference\.)?a\d\d_\w+\.){module} import ")
     pending, needed = names_looked_up(source), set()

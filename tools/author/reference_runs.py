@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import REFERENCE, Assignment
+from autograder.assignment import Assignment
 from autograder.running import Runner
 from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.server_handle import Server
@@ -17,7 +17,7 @@ from tools.author.replace_definition import replace_definition as overlay
 
 def cases_of(assignment: Assignment, kind: str) -> list[Case]:
     """All cases of a kind, "misconceptions" or "alternates"; modules come in the order in which students meet them."""
-    folder = REFERENCE / assignment.package / kind
+    folder = assignment.reference / kind
     cases = load_cases(folder) if folder.exists() else []
     return sorted(cases, key=lambda case: assignment.deliverables.index(f"{case.module}.py"))
 
@@ -33,7 +33,7 @@ class ReferenceRuns:
 
     @property
     def source(self) -> Path:
-        return REFERENCE / self.assignment.package
+        return self.assignment.reference
 
     def cases(self, kind: str) -> list[Case]:
         """kind: "misconceptions" or "alternates"."""
@@ -54,6 +54,6 @@ class ReferenceRuns:
 def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceRuns]:
     """Server, scratch folders and a working copy of the reference."""
     with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
-        tree = working_copy(REFERENCE / assignment.package, assignment, scratch / "reference")
+        tree = working_copy(assignment.reference, assignment, scratch / "reference")
         runner = Runner(server, assignment, scratch / "cwd", tree.baseline(scratch / "baseline"), jail, seed=seed)
         yield ReferenceRuns(assignment, runner, tree, scratch)

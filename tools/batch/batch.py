@@ -31,7 +31,9 @@ from autograder.report.report import Report, empty_rows, environment
 from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import as_folder, find_deliverables
+from autograder.submission.archive import MAX_ARCHIVE
+from autograder.submission.deliverables import find_deliverables, read_regular_files
+from autograder.submission.opening import archive_of, open_submission
 from autograder.text import sanitize
 from tools.batch.export import HandedIn, opened
 from tools.batch.gradebook import Change, Entry, Gradebook
@@ -121,9 +123,9 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     seconds = Settings.of(assignment).deadline + 2 * others * timed  # twice: once more with given parts
     refused = ""
     try:
-        with as_folder(path) as folder:
-            found = find_deliverables(folder, assignment.deliverables)
-            report = grade_folder(found, assignment, checks, server, jobs=2, seconds=seconds, timing_lock=TimingLock())
+        with open_submission(path, assignment.deliverables) as opened:
+            report = grade_folder(opened.folder, assignment, checks, server, jobs=2, seconds=seconds, timing_lock=TimingLock())
+            report.notes = (*opened.notes, *report.notes)
     except BadInput as error:
         report, refused = _nothing(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:  # the server does not run, say: no submission can be graded
@@ -161,18 +163,17 @@ def grader_digest(assignment: Assignment, checks: list[Check]) -> str:
 
 
 def submission_digest(path: Path, assignment: Assignment) -> str:
-    """A digest of what was handed in: the archive, or the deliverables wherever they lie in the folder, links not followed."""
+    """A digest of what was handed in: the archive, or the deliverables wherever they lie in the folder.
+
+    Of a file that is not read, it depends on the reason.
+    """
     digest = hashlib.sha256()
-    inner = find_deliverables(path, assignment.deliverables) if path.is_dir() else path.parent
-    for name in assignment.deliverables if path.is_dir() else [path.name]:
-        file = inner / name
-        digest.update(name.encode())
-        if file.is_file() and not file.is_symlink():
-            try:
-                with file.open("rb") as opened_file:
-                    digest.update(hashlib.file_digest(opened_file, "sha256").digest())
-            except OSError as error:  # the grade says so
-                digest.update(type(error).__name__.encode())
+    if archive := archive_of(path, assignment.deliverables):
+        files = read_regular_files(archive.parent, [archive.name], MAX_ARCHIVE)
+    else:
+        files = read_regular_files(find_deliverables(path, assignment.deliverables), assignment.deliverables)
+    for name, data in files:
+        digest.update(name.encode() + hashlib.sha256(data if isinstance(data, bytes) else str(data).encode()).digest())
     return digest.hexdigest()[:24]
 
 

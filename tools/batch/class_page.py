@@ -8,7 +8,7 @@ import re
 import statistics
 from collections import Counter
 
-from autograder.assignment import load
+from autograder.assignment import Course
 from autograder.report.hints import hints
 from autograder.report.html import environment
 from tools.batch.gradebook import Entry, Gradebook
@@ -99,7 +99,7 @@ def bars(scores: list[float], full: float) -> list[dict]:
 
 def _mistakes(book: Gradebook) -> list[dict]:
     """Each misconception with the number of submissions that show it."""
-    known = hints(load(book.assignment).folder / "tests")
+    known = hints(Course.here().load(book.assignment).folder / "tests")
     counts = Counter(name for e in book.entries for name in {c["misconception"] for c in e.report["checks"]} - {None})
     return [
         {

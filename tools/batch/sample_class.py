@@ -10,7 +10,7 @@ from pathlib import Path
 
 import yaml
 
-from autograder.assignment import REFERENCE, Assignment
+from autograder.assignment import Assignment
 from tools.author.reference_runs import cases_of
 from tools.author.replace_definition import replace_definition
 from tools.batch.export import METADATA
@@ -18,7 +18,7 @@ from tools.batch.export import METADATA
 
 def write_class(assignment: Assignment, to: Path, size: int, seed: int = 0) -> None:
     """Write `size` submissions below `to`, a new folder."""
-    stream, source = random.Random(seed), REFERENCE / assignment.package
+    stream, source = random.Random(seed), assignment.reference
     cases = cases_of(assignment, "misconceptions")
     table = {}
     for number in range(1, size + 1):

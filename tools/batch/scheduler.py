@@ -5,7 +5,6 @@ process keeps one warm server. When a worker dies, dask gives what it had to ano
 Certificates come from dask's own configuration (distributed.comm.tls).
 """
 
-import contextlib
 import ipaddress
 import logging
 import os
@@ -16,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from autograder.assignment import Assignment, load
+from autograder.assignment import Assignment, Course
 from autograder.errors import BadInput, GraderFault
-from autograder.submission.archive import MAX_ARCHIVE, find_deliverables, is_archive
-from autograder.submission.working_copy import MAX_FILE_BYTES
+from autograder.submission.archive import MAX_ARCHIVE
+from autograder.submission.deliverables import MAX_FILE_BYTES, TooLarge, find_deliverables, read_regular_files
+from autograder.submission.opening import archive_of
 from tools.batch.export import HandedIn
 
 PATIENCE = 60  # seconds until the first worker is there
@@ -103,22 +103,21 @@ def _require_certificates(address: str) -> None:
 def packed(path: Path, assignment: Assignment) -> tuple[str, dict[str, bytes]]:
     """What travels: the archive as it is, or the deliverables that are plain files, under their own names.
 
-    Of what is too large one byte more than allowed travels, which is enough to refuse it.
+    The first of the two is the name of the archive, empty if a folder was handed in. In the place of a file that is too
+    large, zeros travel, one more than allowed. That is enough to refuse it.
     """
-    if is_archive(path) and path.is_file():
-        return path.name, {path.name: _head(path, MAX_ARCHIVE)}
-    folder, found = find_deliverables(path, assignment.deliverables), {}
-    for name in assignment.deliverables:
-        file = folder / name
-        if file.is_file() and not file.is_symlink():
-            with contextlib.suppress(OSError):  # it is missing then
-                found[name] = _head(file, MAX_FILE_BYTES)
-    return "", found
-
-
-def _head(path: Path, size: int) -> bytes:
-    with path.open("rb") as file:
-        return file.read(size + 1)
+    if archive := archive_of(path, assignment.deliverables):
+        limit, files = MAX_ARCHIVE, read_regular_files(archive.parent, [archive.name], MAX_ARCHIVE)
+    else:
+        limit, folder = MAX_FILE_BYTES, find_deliverables(path, assignment.deliverables)
+        files = read_regular_files(folder, assignment.deliverables)
+    sent = {}
+    for name, data in files:
+        if isinstance(data, bytes):
+            sent[name] = data
+        elif isinstance(data, TooLarge):
+            sent[name] = bytes(limit + 1)
+    return ("" if path.is_dir() else path.name), sent
 
 
 def grade_remote(name: str, submission: tuple[str, dict[str, bytes]], grader: str) -> tuple:
@@ -146,7 +145,7 @@ def _warm_server(name: str) -> tuple:
 
     with _lock:
         if name not in _warm:
-            assignment = load(name)
+            assignment = Course.here().load(name)
             checks = checks_of(assignment)
             server = Server(assignment.preload, warm_for_batch=True)
             _warm[name] = assignment, checks, grader_digest(assignment, checks), server

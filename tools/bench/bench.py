@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from autograder.assignment import REFERENCE, load
+from autograder.assignment import Course
 from autograder.errors import BadInput, GraderFault
 from autograder.judge.judge import Drive
 from tools.bench.timing import REPEATS, line
@@ -80,7 +80,7 @@ def jail() -> None:
 
     checks = [c for c in _checks() if c.judge.drive == Drive.OBSERVE and not c.device]
     extra, walls = [], []
-    with workshop(load("a01")) as shop:
+    with workshop(Course.here().load("a01")) as shop:
         free = replace(shop.run, jail=Jail(1, False))
 
         def milliseconds(run, check) -> float:
@@ -101,7 +101,7 @@ def batch() -> None:
     from tools.batch.batch import batch as grade_class
     from tools.batch.sample_class import write_class
 
-    assignment, checks = load("a01"), [c for c in _checks() if c.judge.drive == Drive.OBSERVE]
+    assignment, checks = Course.here().load("a01"), [c for c in _checks() if c.judge.drive == Drive.OBSERVE]
     with tempfile.TemporaryDirectory() as folder:
         write_class(assignment, Path(folder) / "in", CLASS)
         units = [_time(_IMPORT) for _ in range(REPEATS)]
@@ -136,13 +136,22 @@ _IMPORT = [sys.executable, "-c", "import torch"]
 
 
 def _grade(*options: str) -> list[str]:
-    return [sys.executable, "-m", "autograder", "grade", "a01", "--from", str(REFERENCE / "a01_transformer"), *options]
+    return [
+        sys.executable,
+        "-m",
+        "autograder",
+        "grade",
+        "a01",
+        "--from",
+        str(Course.here().reference / "a01_transformer"),
+        *options,
+    ]
 
 
 def _checks():
     from autograder.check.collecting import collect
 
-    return collect(load("a01"))
+    return collect(Course.here().load("a01"))
 
 
 def _time(command: list[str], peaks: list[int] | None = None) -> tuple[float, float]:

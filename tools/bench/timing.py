@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from types import ModuleType
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE
+from autograder.assignment import Course
 
 REPEATS = 5
 
@@ -40,9 +40,12 @@ def course_module(name: str) -> ModuleType:
     import torch
 
     torch.set_num_threads(1)
-    sys.path[:0] = [p for p in map(str, (REFERENCE, ASSIGNMENTS)) if p not in sys.path]  # references come before stubs
+    course = Course.here()
+    sys.path[:0] = [
+        p for p in map(str, (course.reference, course.assignments)) if p not in sys.path
+    ]  # references come before stubs
     package = importlib.import_module(name.partition(".")[0])
-    if (beside := str(ASSIGNMENTS / package.__name__)) not in package.__path__:
+    if (beside := str(course.assignments / package.__name__)) not in package.__path__:
         package.__path__.append(beside)  # the demo
     return importlib.import_module(name)
 

@@ -8,7 +8,7 @@ import tomllib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from autograder.assignment import ASSIGNMENTS, ROOT, Assignment
+from autograder.assignment import Assignment
 from autograder.check.collecting import collect
 from autograder.errors import BadInput
 from autograder.gradescope import results as gradescope
@@ -30,8 +30,8 @@ def build(assignment: Assignment) -> bytes:
     settings = Settings.of(assignment)
     files = dict(_scripts(assignment, settings))
     files |= dict(_named(course() / "autograder", "autograder", grader_files()))
-    files |= dict(_named(ASSIGNMENTS / "given", "assignments/given"))
-    files |= dict(_named(ROOT / "datasets", "datasets"))
+    files |= dict(_named(assignment.course.given, "assignments/given"))
+    files |= dict(_named(assignment.course.root / "datasets", "datasets"))
     files |= dict(_assignment(assignment))
     data = make_zip(files, executable=("setup.sh", "run_autograder"))
     if len(data) > MAX_BYTES:
@@ -75,7 +75,7 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
 
 def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
     folder, package = assignment.folder, f"assignments/{assignment.package}"
-    fresh = stubs(ROOT)
+    fresh = stubs(assignment.course.root)
     yield f"{package}/assignment.toml", (folder / "assignment.toml").read_bytes()
     for name in assignment.deliverables:
         path = folder / name

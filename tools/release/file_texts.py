@@ -1,6 +1,6 @@
-"""The texts in a file, whatever its kind: a program, prose, a picture, JSON, a notebook's cells, a file of tensors.
+"""The texts in a file of any kind: a program, prose, a vector image, JSON, the cells of a notebook, a file of tensors.
 
-Each comes with a name for its place where lines of the file are none. Left out: images of pixels and archives, which are
+Each text comes with a name for its place if it has no lines of the file. Left out: images of pixels and archives, which are
 no files of a release.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 
 
 def texts(path: str, data: bytes) -> Iterator[tuple[str, str]]:
-    """(place, text) for all of them. ValueError if the file is not what its name says."""
+    """(place, text) of each text in a file. ValueError: the file is not what the suffix of its path says."""
     suffix = Path(path).suffix
     if suffix == ".ipynb":
         for number, cell in enumerate(json.loads(data)["cells"], 1):
@@ -20,7 +20,7 @@ def texts(path: str, data: bytes) -> Iterator[tuple[str, str]]:
             yield from ((f" cell {number}, {where.strip()}", text) for where, text in _strings(cell.get("outputs", [])))
     elif suffix == ".json":
         yield from _strings(json.loads(data))
-    elif suffix == ".safetensors":  # numbers, and whatever text somebody may have put between them
+    elif suffix == ".safetensors":  # numbers, but somebody may have put text between them
         yield " text in it", "\n".join(run.decode() for run in re.findall(rb"[\x20-\x7e\n\t]{40,}", data))
     else:
         text = data.decode("utf-8-sig")
@@ -32,7 +32,7 @@ def texts(path: str, data: bytes) -> Iterator[tuple[str, str]]:
 
 
 def _strings(node: object, where: str = "") -> Iterator[tuple[str, str]]:
-    """Strings of a JSON document; a list of strings is one text, a number belongs to its key."""
+    """The strings of a JSON document. A list of strings is one text, and a number comes with its key."""
     if isinstance(node, list) and node and all(isinstance(item, str) for item in node):
         yield f" {where}", "\n".join(item.removesuffix("\n") for item in node)
     elif isinstance(node, list):

@@ -1,35 +1,40 @@
-"""What students clone: stubs, handouts, public checks with golden values, `given`, corpora, notebooks and the grader.
+"""Write what students clone: stubs, handouts, public checks with golden values, `given`, corpora, notebooks, the grader.
 
-Made by an allow-list and scanned before a byte is written. A new folder appears whole; a release that is there already is
-brought up to date in place. Left out: version control, which is the instructor's (`git init` there, commit, push).
+A release is made by an allow-list, and scanned before a byte is written. A new folder appears in one step. A release that
+is there already is brought up to date in place. Left out: version control, which is the instructor's (`git init` there,
+commit, push).
 """
 
 import re
 import tempfile
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from autograder.assignment import ASSIGNMENTS, ROOT, Assignment, load
-from autograder.assignment import known as known_assignments
+from autograder.assignment import Assignment, Course
 from autograder.check.collecting import read_checks
 from autograder.errors import BadInput
 from autograder.submission.reset import RELEASE
 from autograder.submission.update import MANIFEST, Changes, Manifest, update
 from tools.author.stubs import stubs
-from tools.grader_files import course, grader_files
-from tools.release.scan import RUN, WORDS, Scanner, scan_tree
+from tools.grader_files import course, files_below, grader_files
+from tools.release.scan import RUN, WORDS, Finding, Scanner, scan_tree
 
 _EXECUTABLE = {"autograder/setup.sh"}
 _CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy"}
-_NOT_FOR_STUDENTS = {"sources", "sources.py", "tests", "__pycache__"}  # of datasets/: grammars and oracles
+_NOT_FOR_STUDENTS = {"sources", "sources.py", "tests"}  # of datasets/, because they hold grammars and oracles
 _TABLES = ("project", "tool.setuptools.packages.find", "tool.pytest.ini_options", "tool.ruff", "tool.ruff.lint")
 
 
 @dataclass(frozen=True)
 class Released:
-    """What was written. changes: None for a new folder; shared: the longest runs in common with solutions."""
+    """What was written.
+
+    files, size: how many files the release has, and how many bytes they have together.
+    changes: what an update did. None for a new folder.
+    shared: the longest runs in common with solutions, as `Scanner.longest_shared` returns them.
+    """
 
     files: int
     size: int
@@ -37,35 +42,44 @@ class Released:
     shared: dict[str, tuple[int, str]]
 
     def headroom(self) -> Iterator[str]:
+        """Sentences that say how far the release is from being refused."""
         for (name, (length, place)), limit in zip(self.shared.items(), (RUN, WORDS), strict=True):
             yield f"longest run shared with a solution, {name}: {length} tokens, {limit} are refused; {place}"
 
 
-def release(to: Path, only: tuple[str, ...] = ()) -> Released:
-    """Write the release, or update the one that is there. only: assignments that are out ("a01"); all by default.
+def release(published: Course, to: Path, only: tuple[str, ...] = ()) -> Released:
+    """Write the release of a course to a folder, or update the one that is there.
 
-    BadInput if `to` is something else than a release, or lists what the scanner found; nothing has been written then.
+    only: the assignments that are published, as "a01". By default all of them.
+    BadInput: `to` is something else than a release, or the scanner has findings, which are listed. Nothing has been written
+    then, unless the findings are in files of an older release.
     """
     new = not to.exists() or (to.is_dir() and not any(to.iterdir()))
     if not new and not (to / MANIFEST).is_file():
         raise BadInput(f"{to} is there already and is no release (it has no {MANIFEST}); give a folder that does not exist yet")
-    assignments = sorted({one.id: one for one in map(load, only or known_assignments())}.values(), key=lambda one: one.id)
+    loaded = map(published.load, only or published.known())
+    assignments = sorted({one.id: one for one in loaded}.values(), key=lambda one: one.id)
     if not assignments:
-        raise BadInput(f"there is nothing to release: {ASSIGNMENTS} has no assignment with an assignment.toml")
+        raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
-    scanner = Scanner(ROOT)
-    if found := scanner.scan(files, files.__contains__):
-        raise BadInput(_listed(f"the release would hold {len(found)} things that students must not get:", found))
+    scanner = Scanner(published.root)
+    if findings := scanner.scan(files, files.__contains__):
+        raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
     shared = scanner.longest_shared({name: data for name, data in files.items() if not name.startswith("datasets/")})
     changes = _write(to, files, new)
-    if found := scan_tree(scanner, to, files.__contains__):
-        raise BadInput(_listed(f"{to} is up to date, but holds {len(found)} things that must not be published:", found))
+    if findings := scan_tree(scanner, to, files.__contains__):
+        raise BadInput(_listed(f"{to} is up to date, but holds {len(findings)} things that must not be published:", findings))
     return Released(len(files), sum(map(len, files.values())), changes, shared)
 
 
 def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]:
-    """Every file of the release by its path, and the paths of those that students write in. BadInput if one is missing."""
+    """Every file of the release by its path, and the paths of those that students write in.
+
+    assignments: at least one, all of the same course.
+    BadInput: a file is missing.
+    """
+    published = assignments[0].course
     files: dict[str, bytes] = {}
     yours: set[str] = set()
     for one in assignments:
@@ -73,9 +87,9 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
             files[name] = data
             if is_yours:
                 yours.add(name)
-    files |= {f"assignments/{name}": data for name, data in _tree(ASSIGNMENTS, sorted(ASSIGNMENTS.glob("given/**/*.py")))}
+    files |= {f"assignments/{name}": data for name, data in _tree(published.assignments, sorted(published.given.rglob("*.py")))}
     files |= {f"autograder/{name}": data for name, data in _tree(course() / "autograder", grader_files())}
-    files |= {f"datasets/{name}": data for name, data in _corpora(ROOT / "datasets")}
+    files |= {f"datasets/{name}": data for name, data in _corpora(published.root / "datasets")}
     files["Makefile"] = student_makefile((course() / "Makefile").read_text(encoding="utf-8")).encode()
     files["pyproject.toml"] = student_project((course() / "pyproject.toml").read_text(encoding="utf-8")).encode()
     files["README.md"] = _readme(assignments).encode()
@@ -88,34 +102,34 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
 
 
 def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
-    """(path, bytes, whether students write in it) of all that a student gets of one assignment."""
-    folder, package, fresh = one.folder, f"assignments/{one.package}", stubs(ROOT)
+    """(path, bytes, whether students write in it) of every file that students get of one assignment."""
+    folder, package, fresh = one.folder, f"assignments/{one.package}", stubs(one.course.root)
     for name in one.deliverables:
         path = folder / name
-        data = fresh[path].encode() if path in fresh else _read(path)
+        data = fresh[path].encode() if path in fresh else _read(path, one)
         yield f"{package}/{name}", data, True
         yield f"{RELEASE}/stubs/{one.package}/{name}", data, False
-    yield f"{package}/assignment.toml", _read(folder / "assignment.toml"), False
+    yield f"{package}/assignment.toml", _read(folder / "assignment.toml", one), False
     for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(folder)):
         if (folder / name).is_file():
-            yield f"{package}/{name}", _read(folder / name), name in ("demo.py", "explore.py")
+            yield f"{package}/{name}", _read(folder / name, one), name in ("demo.py", "explore.py")
     if (folder / "explore.py").is_file():
         yield f"{package}/explore.ipynb", notebook((folder / "explore.py").read_text(encoding="utf-8")), True
     checks = sorted((folder / "tests").glob("test_*.py"))
     if not checks:
         raise BadInput(f"{one.package} has no checks in tests/; leave it out: release --only …")
     for path in checks:
-        yield f"{package}/tests/{path.name}", _read(path), False
+        yield f"{package}/tests/{path.name}", _read(path, one), False
         if all(check.on_request for check in read_checks(path)):
-            continue  # what these expect is made when they are asked for
+            continue  # the values that these expect are made on request
         for suffix in (".json", ".safetensors"):
             golden = f"{path.stem}{suffix}"
-            yield f"{package}/tests/golden/{golden}", _read(folder / "tests" / "golden" / golden), False
-    yield f"{package}/tests/golden/hints.json", _read(folder / "tests" / "golden" / "hints.json"), False
+            yield f"{package}/tests/golden/{golden}", _read(folder / "tests" / "golden" / golden, one), False
+    yield f"{package}/tests/golden/hints.json", _read(folder / "tests" / "golden" / "hints.json", one), False
 
 
 def notebook(source: str) -> bytes:
-    """A notebook of a percent script, without outputs, the same bytes each time."""
+    """A notebook made of a percent script. It has no outputs, and the same bytes each time."""
     import jupytext
 
     book = jupytext.reads(source, fmt="py:percent")
@@ -125,7 +139,7 @@ def notebook(source: str) -> bytes:
 
 
 def student_makefile(text: str) -> str:
-    """The Makefile with those targets alone that call the grader (or no Python, as `help` and `setup`)."""
+    """The Makefile without the targets that call anything but the grader. `help` and `setup` call no Python, and stay."""
     blocks = [block for block in text.split("\n\n") if not re.search(r"\$\(PY\) -m (?!autograder\b)", block)]
     kept = set(re.findall(r"^([a-z]+):", "\n\n".join(blocks), re.MULTILINE))
     blocks[0] = re.sub(
@@ -138,7 +152,7 @@ def student_makefile(text: str) -> str:
 
 
 def student_project(text: str) -> str:
-    """pyproject.toml without what only those need who run the course."""
+    """pyproject.toml without what only instructors need."""
     kept = [block for block in re.split(r"^(?=\[)", text, flags=re.MULTILINE) if block.strip()]
     kept = [block for block in kept if block[1 : block.index("]")] in _TABLES]
     out = re.sub(r"^testpaths = .*$", 'testpaths = ["assignments"]', "".join(kept), flags=re.MULTILINE)
@@ -167,25 +181,26 @@ def _also(folder: Path) -> Iterator[str]:
 
 
 def _corpora(folder: Path) -> Iterator[tuple[str, bytes]]:
-    paths = (p for p in sorted(folder.rglob("*")) if p.suffix in _CORPORA)
+    paths = (path for path in files_below(folder) if path.suffix in _CORPORA)
     return ((n, data) for n, data in _tree(folder, paths) if not _NOT_FOR_STUDENTS & set(n.split("/")))
 
 
-def _tree(folder: Path, paths: Iterator[Path] | list[Path]) -> Iterator[tuple[str, bytes]]:
+def _tree(folder: Path, paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:
+    """The files among these paths, each with its path in the folder."""
     return ((path.relative_to(folder).as_posix(), path.read_bytes()) for path in paths if path.is_file())
 
 
-def _read(path: Path) -> bytes:
+def _read(path: Path, one: Assignment) -> bytes:
     try:
         return path.read_bytes()
     except FileNotFoundError:
-        name = path.relative_to(ROOT)
+        name = path.relative_to(one.course.root)
         hint = "make golden" if "golden" in path.parts else "write it, or take it out of assignment.toml"
         raise BadInput(f"{name} is missing: {hint}; or leave the assignment out: release --only …") from None
 
 
 def _write(to: Path, files: dict[str, bytes], new: bool) -> Changes | None:
-    """A folder beside the target first, then the whole of it in one step, or an update from it."""
+    """Write the files to a folder beside the target. It then becomes the target in one step, or the target is updated."""
     to = to.resolve()
     to.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{to.name}.", dir=to.parent) as scratch:
@@ -201,6 +216,6 @@ def _write(to: Path, files: dict[str, bytes], new: bool) -> Changes | None:
         return None
 
 
-def _listed(title: str, found: list) -> str:
-    more = [f"  … and {len(found) - 30} more"] if len(found) > 30 else []
-    return "\n".join([title, *(f"  {finding}" for finding in found[:30]), *more])
+def _listed(title: str, findings: list[Finding]) -> str:
+    more = [f"  … and {len(findings) - 30} more"] if len(findings) > 30 else []
+    return "\n".join([title, *(f"  {finding}" for finding in findings[:30]), *more])

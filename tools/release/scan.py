@@ -1,10 +1,13 @@
-"""Look for solutions in what students receive: a release, an autograder zip's tree, a notebook.
+"""Look for solutions in what students receive: a release, the tree of an autograder zip, a notebook.
 
-Text of every kind is read as one stream of words and signs, so that comments, strings, prose and cells count, while line
-breaks, brackets and quotation marks do not. No piece of a solution, misconception, other right version or hidden check may
-turn up: not `RUN` tokens of code in a row, whatever the names are called; not `WORDS` tokens as they stand; and no whole
-piece that is shorter. Left out: a solution that is told in other words, reordered or encoded, and a renamed piece of code
-below `WHOLE_RUN` tokens, which every program has.
+Text of every kind is read as one stream of words and signs. So comments, strings, prose and cells count, while line breaks,
+brackets and quotation marks do not. Secret are the solutions, the misconceptions, the alternates and the hidden checks. A
+file must not share with one of them
+- `RUN` tokens of code in a row, whatever the names are called,
+- `WORDS` tokens in a row as they stand,
+- or a whole piece that is shorter.
+Left out: a solution in other words, in another order or encoded, and a renamed piece of code below `WHOLE_RUN` tokens,
+which every program has.
 """
 
 import itertools
@@ -14,22 +17,23 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from tools.grader_files import LEFT_OUT
 from tools.release.file_texts import cells_with_outputs, texts
 from tools.release.solution_text import Secret, answers, secrets
 from tools.release.token_stream import Stream, streams
 
-# The longest that a01's release rightly shares with a secret was measured: 29 tokens with names changed and 28 as they stand;
-# whole pieces of 22 and 8 tokens. Every release measures the first two again and says how much room is left.
+# Measured: what the release of a01 rightly shares with a secret is at most 29 tokens with names changed, 28 as they stand,
+# and whole pieces of 22 and 8 tokens. Every release measures the first two again and says how much room is left.
 RUN, WHOLE_RUN = 40, 30
 WORDS, WHOLE_WORDS = 36, 10
 
-_NOT_PUBLISHED = {".git", ".venv", "__pycache__", ".pytest_cache", ".ipynb_checkpoints"}
+_NOT_PUBLISHED = LEFT_OUT | {".git", ".venv", ".pytest_cache"}  # of a folder in which somebody works
 _COMPILED = {".pyc", ".pyo", ".so", ".pyd"}
 
 
 @dataclass(frozen=True)
 class Finding:
-    """One reason not to publish. where: a line or a cell, as far as there is one."""
+    """One reason not to publish a file. where: a line or a cell, or empty; what: the reason."""
 
     path: str
     where: str
@@ -40,7 +44,11 @@ class Finding:
 
 
 class Scanner:
-    """Knows the secrets of a course and finds them in files. hidden: whether hidden checks may be there (Gradescope)."""
+    """Finds the secrets of a course in files.
+
+    root: the course, with its reference.
+    hidden: whether hidden checks may be there, as on Gradescope.
+    """
 
     def __init__(self, root: Path, hidden: bool = False):
         self.secrets = [s for s in secrets(root) if not (hidden and "/hidden/" in s.origin)]
@@ -48,14 +56,15 @@ class Scanner:
         self._indexes = [_Index(self.secrets, renamed=True), _Index(self.secrets, renamed=False)]
 
     def scan(self, files: dict[str, bytes], allowed: Callable[[str], bool] = lambda path: True) -> list[Finding]:
-        """Everything that is wrong with these files, by path."""
+        """The reasons not to publish these files. files: bytes by path; allowed: whether a path is on the list."""
         return [finding for path, data in files.items() for finding in self._file(path, data, allowed)]
 
     def longest_shared(self, files: dict[str, bytes]) -> dict[str, tuple[int, str]]:
-        """The longest run that files share with secrets, in tokens and where: {"renamed": (28, "…"), "as it stands": …}."""
-        found = ((path, where, text) for path, data in files.items() for where, text in texts(path, data))
-        read = [(path, where, one) for path, where, text in found for one in streams(text)]
-        return {name: _longest(self.secrets, read, renamed) for name, renamed in (("renamed", True), ("as it stands", False))}
+        """The longest run that files share with secrets, in tokens, and its place: {"renamed": (28, "…"), "as it stands": …}."""
+        placed = ((path, where, text) for path, data in files.items() for where, text in texts(path, data))
+        published = [(path, where, one) for path, where, text in placed for one in streams(text)]
+        ways = ("renamed", True), ("as it stands", False)
+        return {name: _longest(self.secrets, published, renamed) for name, renamed in ways}
 
     def _file(self, path: str, data: bytes, allowed: Callable[[str], bool]) -> Iterator[Finding]:
         if Path(path).suffix in _COMPILED:
@@ -72,14 +81,14 @@ class Scanner:
             yield Finding(path, "", f"cannot be read as what its name says: {error}")
 
     def _text(self, text: str) -> Iterator[tuple[int, str]]:
-        """(line, what) of one text."""
-        found = set()
+        """(line, reason) for each reason not to publish a text."""
+        reported = set()
         if marker := re.search(r"^[ \t]*# (BEGIN|END) SOLUTION", text, re.MULTILINE):
             yield text.count("\n", 0, marker.start()) + 1, "a marker of a solution"
         for index, one in itertools.product(self._indexes, streams(text)):
             for start, length, origin in index.matches(one):
-                if origin not in found:
-                    found.add(origin)
+                if origin not in reported:
+                    reported.add(origin)
                     how = "whatever its names are called" if index.renamed else "as it stands"
                     yield one.lines[start], f"{length} or more tokens in a row are those of {origin}, {how}"
         for number, line in enumerate(text.splitlines(), 1):
@@ -89,7 +98,7 @@ class Scanner:
 
 
 class _Index:
-    """Windows of secrets by length, for one way of looking at them."""
+    """The windows of secrets by their length, for one way to compare: with names renamed, or as they stand."""
 
     def __init__(self, secrets: list[Secret], renamed: bool):
         self.renamed = renamed
@@ -102,10 +111,11 @@ class _Index:
         self.finish()
 
     def finish(self) -> None:
-        """The windows with every name alike: a first, quick comparison."""
+        """Note the windows with every name alike, which make a first, quick comparison possible."""
         self.shapes = {n: {tuple("_" if isinstance(w, int) else w for w in k) for k in t} for n, t in self.windows.items()}
 
     def add(self, secret: Secret, length: int) -> None:
+        """Note every window of this length of a secret."""
         one, table = secret.stream, self.windows.setdefault(length, {})
         for start in one.code_starts(length) if self.renamed else range(len(one.words) - length + 1):
             table.setdefault(one.renamed(start, length) if self.renamed else one.words[start : start + length], secret.origin)
@@ -126,7 +136,7 @@ class _Index:
 
 
 def scan_tree(scanner: Scanner, folder: Path, allowed: Callable[[str], bool] = lambda path: True) -> list[Finding]:
-    """`Scanner.scan` of all that is published of a folder; links are findings, whatever they lead to."""
+    """The findings in all that would be published of a folder. A link is a finding, whatever it leads to."""
     files, links = {}, []
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder)
@@ -147,8 +157,8 @@ def read_files(path: Path) -> dict[str, bytes]:
         return {info.filename: archive.read(info) for info in archive.infolist() if not info.is_dir()}
 
 
-def _longest(secrets: list[Secret], read: list[tuple[str, str, Stream]], renamed: bool) -> tuple[int, str]:
-    """By doubling and halving: a run that is shared has all its parts in common, too."""
+def _longest(secrets: list[Secret], published: list[tuple[str, str, Stream]], renamed: bool) -> tuple[int, str]:
+    """The length of the longest shared run, and its place. It is found by bisection, because parts of it are shared too."""
 
     def shared(length: int) -> str | None:
         index = _Index([], renamed)
@@ -156,7 +166,7 @@ def _longest(secrets: list[Secret], read: list[tuple[str, str, Stream]], renamed
             if len(secret.stream.words) >= length and not (renamed and secret.prose):
                 index.add(secret, length)
         index.finish()
-        for path, where, one in read:
+        for path, where, one in published:
             for start, _, origin in index.matches(one):
                 return str(Finding(path, _place(where, one.lines[start]), f"shared with {origin}"))
         return None
@@ -164,8 +174,8 @@ def _longest(secrets: list[Secret], read: list[tuple[str, str, Stream]], renamed
     low, high, place = 0, 2 * RUN, ""
     while low < high:
         middle = (low + high + 1) // 2
-        if found := shared(middle):
-            low, place = middle, found
+        if shared_at := shared(middle):
+            low, place = middle, shared_at
         else:
             high = middle - 1
     return low, place

@@ -1,6 +1,7 @@
-"""What must not be published of a course: solutions, wrong and other right versions, hidden checks, answers to sums.
+"""What must not be published of a course: solutions, misconceptions, alternates, hidden checks, answers to sums.
 
-Read from `reference/`, never imported. What students' files say as well is no secret: signatures, argument checks, hints.
+It is read from `reference/` and never imported. What students' files hold as well is no secret: signatures, argument
+checks, hints.
 """
 
 import ast
@@ -18,16 +19,16 @@ from tools.release.token_stream import Stream, stream, streams
 
 @dataclass(frozen=True)
 class Secret:
-    """A piece that must not be published. origin: where it stands, which a finding may say."""
+    """A piece that must not be published. origin: the place that it comes from, which a finding may name."""
 
     origin: str
     stream: Stream
-    prose: bool = False  # its names are words, so it is only looked for as it stands
+    prose: bool = False  # its names are words, so it is compared only as it stands
 
 
 def secrets(root: Path) -> Iterator[Secret]:
-    """All that must not be published of the course at `root`, from its reference/."""
-    # Stubs as they would be made now: what lies on disk may be the leak, and must not excuse itself.
+    """All that must not be published of the course at `root`. BadInput: a file of it cannot be parsed."""
+    # Stubs as they would be made now, because a stub on disk may hold the leak that is looked for.
     known = _statements([*stubs(root).values(), *_texts((root / "assignments" / "given").rglob("*.py"))])
     for folder in sorted((root / "reference").glob("a[0-9][0-9]_*")):
         of_checks = known | _statements(_texts((root / "assignments" / folder.name / "tests").glob("*.py")))
@@ -45,7 +46,7 @@ def _texts(paths: Iterable[Path]) -> list[str]:
 
 
 def _statements(sources: list[str]) -> set[str]:
-    """Statements, and what they compute."""
+    """The statements and the expressions of these sources, each as its syntax tree in text form."""
     nodes = (node for source in sources for node in ast.walk(_tree(source, "a stub")))
     return {ast.dump(node) for node in nodes if isinstance(node, ast.stmt | ast.expr)}
 
@@ -60,7 +61,7 @@ def _between_markers(source: str, origin: str) -> Iterator[Secret]:
 
 
 def _bodies(source: str, origin: str, known: set[str]) -> Iterator[Secret]:
-    """What functions do, without the statements that students' files have as well (super().__init__), or `given` has."""
+    """The statements of functions, without those that students' files or `given` have as well, such as super().__init__()."""
     lines = source.splitlines()
     for function in ast.walk(_tree(source, origin)):
         if not isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef):
@@ -93,13 +94,13 @@ def _tree(source: str | bytes, path: Path | str) -> ast.Module:
 
 
 def _refuses(node: ast.stmt) -> bool:
-    """An argument check: part of the contract, which stubs and `given` state too, each in its words."""
+    """Whether a statement is an argument check. That is part of the contract, which stubs and `given` state too."""
     return isinstance(node, ast.Raise) or (
         isinstance(node, ast.If | ast.For) and not node.orelse and all(_refuses(inner) for inner in node.body)
     )
 
 
 def answers(root: Path) -> Iterator[tuple[str, str]]:
-    """The sums done on paper: their key in by_hand.toml, and the number."""
+    """The sums done on paper: the key in by_hand.toml, and the right number."""
     for path in sorted((root / "reference").glob("a[0-9][0-9]_*/by_hand.toml")):
         yield from tomllib.loads(path.read_text(encoding="utf-8")).items()

@@ -1,7 +1,7 @@
-"""Text of any kind as one stream of words and signs, in which how it is set and where it stands makes no difference.
+"""Text of any kind as one stream of words and signs, in which layout and place make no difference.
 
 Line breaks, brackets for grouping, quotation marks and comment signs are no tokens. So code in a comment, a string, prose
-or a notebook reads as it does in a program. Names can be compared as they are or by their places alone.
+or a notebook reads as it does in a program. Names can be compared as they are, or by their places alone.
 """
 
 import contextlib
@@ -23,35 +23,39 @@ _KEYWORDS = frozenset(kwlist)
 
 @dataclass
 class Stream:
-    """Tokens of a text. lines: where each stands, from 1; keys: the tokens, with names told apart by what they are for.
+    """The tokens of a text.
 
-    In f(device=device) and self.mask = mask one of the two can be renamed without the other.
+    words: the tokens.
+    keys: the tokens, marked where names that are written alike can be renamed apart: f(device=device), self.mask = mask.
+    lines: the line of each token, from 1.
+    breaks: places that no run of code spans, because a name after a name is prose.
     """
 
     words: tuple[str, ...]
     keys: tuple[str, ...]
     lines: tuple[int, ...]
-    breaks: frozenset[int] = frozenset()  # places that no code run spans: a name after a name is prose
+    breaks: frozenset[int] = frozenset()
 
     def code_starts(self, length: int) -> Iterator[int]:
-        """Where a window of this length begins that is code throughout."""
+        """Where a window of this length begins that holds no break."""
         stops = [0, *sorted(self.breaks), len(self.words)]
         for first, last in itertools.pairwise(stops):
             yield from range(first, last - length + 1)
 
     @cached_property
     def shape(self) -> tuple[str, ...]:
-        """The tokens with every name as "_", which comes before any comparison of names with each other."""
+        """The tokens with "_" for every name. Comparing them first is quick."""
         return tuple("_" if is_name(word) else word for word in self.words)
 
     def renamed(self, start: int, length: int) -> tuple:
-        """A window whose names are numbers in order of their first use: equal for texts that differ in names alone."""
+        """A window with a number for every name, in the order of first use. Texts that differ only in names give the same."""
         order: dict[str, int] = {}
         window = zip(self.words[start : start + length], self.keys[start : start + length], strict=True)
         return tuple(order.setdefault(key, len(order)) if is_name(word) else word for word, key in window)
 
 
 def is_name(word: str) -> bool:
+    """Whether a token is a name, and no keyword, number or sign."""
     return (word[0].isalpha() or word[0] == "_") and word not in _KEYWORDS
 
 
@@ -60,8 +64,11 @@ def stream(text: str) -> Stream:
     text = unicodedata.normalize("NFKC", text).replace("\u200b", "")
     starts = [0, *(match.end() for match in re.finditer("\n", text))]
     plain = _SILENT.sub(lambda match: " " * len(match[0]), text)
-    words, keys, lines, breaks = [], [], [], set()
-    depth: list[bool] = []  # for every bracket that is open, whether it is one of a call
+    words: list[str] = []
+    keys: list[str] = []
+    lines: list[int] = []
+    breaks: set[int] = set()
+    depth: list[bool] = []  # for every bracket that is open, whether it is that of a call
     for match in _TOKEN.finditer(plain):
         word, line = _number(match[0]), bisect_right(starts, match.start())
         same_line = bool(lines) and lines[-1] == line
@@ -84,20 +91,20 @@ def stream(text: str) -> Stream:
 
 
 def _number(word: str) -> str:
-    """A number as Python prints it: 10_000.0 and 1e4 are one."""
+    """A number as Python prints it, so that 10_000.0 and 1e4 are the same. Any other word stays as it is."""
     with contextlib.suppress(ValueError):
         return repr(float(word)) if word[0].isdigit() else word
     return word  # 0x1f, 3rd
 
 
 def _role(text: str, match: re.Match, words: list[str]) -> str:
-    """What tells a name from one that is written alike: an attribute, a string of one word."""
+    """A mark for a name that is an attribute or a string of one word. Empty for any other token."""
     quoted = text[match.start() - 1 : match.start()] in _QUOTES and text[match.end() : match.end() + 2].strip("\\")[:1] in _QUOTES
     return "." if words and words[-1] == "." else '"' if quoted else ""
 
 
 def streams(text: str) -> Iterator[Stream]:
-    """The text as it stands, and without comments if it has any: they can be dropped, and put between the lines of a solution."""
+    """The text as it stands. If it has comments, also the text without them, because they can hide or split a solution."""
     yield stream(text)
     bare = _COMMENT.sub("", text)
     if bare != text:

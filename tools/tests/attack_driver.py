@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from autograder.assignment import load
+from autograder.assignment import Course
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
@@ -21,19 +21,19 @@ from autograder.report.html import render_page
 from autograder.report.terminal import print_report
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, grade_folder
-from autograder.submission.archive import as_folder
+from autograder.submission.opening import open_submission
 
 
 def main() -> None:
-    assignment = load("a90")
+    assignment = Course.here().load("a90")
     checks, asked = checks_of(assignment), json.load(sys.stdin)
     with Server(assignment.preload, warm_for_batch=True) as server:
 
         def grade(path: str) -> dict:
             started = time.monotonic()
             try:
-                with as_folder(Path(path)) as folder:
-                    report = grade_folder(folder, assignment, checks, server)
+                with open_submission(Path(path), assignment.deliverables) as opened:
+                    report = grade_folder(opened.folder, assignment, checks, server)
             except BadInput as error:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, Assignment, load
+from autograder.assignment import Assignment, Course
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ class Facts:
     long: float = 300  # seconds that the demo may take, on a machine that does something else too
 
 
+HERE = Course.here()
 COURSE = {
     "a00": Facts(
         mistakes=(
@@ -86,15 +87,15 @@ COURSE = {
     ),
 }
 
-every_assignment = pytest.mark.parametrize("assignment", [load(name) for name in COURSE], ids=list(COURSE))
+every_assignment = pytest.mark.parametrize("assignment", [HERE.load(name) for name in COURSE], ids=list(COURSE))
 # The quick tests grade one of them.
 one_quickly = pytest.mark.parametrize(
-    "assignment", [pytest.param(load(name), id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in COURSE]
+    "assignment", [pytest.param(HERE.load(name), id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in COURSE]
 )
 
 
 def reference(assignment: Assignment) -> Path:
-    return REFERENCE / assignment.package
+    return assignment.reference
 
 
 def grade(assignment: Assignment, folder: Path, target: Path, *options: str) -> tuple[int, dict, str]:
@@ -110,9 +111,7 @@ def grade(assignment: Assignment, folder: Path, target: Path, *options: str) -> 
 
 
 def test_every_assignment_is_tested():
-    from autograder.assignment import known
-
-    assert list(known()) == list(COURSE)
+    assert list(HERE.known()) == list(COURSE)
 
 
 @one_quickly
@@ -139,7 +138,7 @@ def test_five_mistakes_are_named(tmp_path, name, mistake):
     from tools.author.cases import load_cases
     from tools.author.replace_definition import replace_definition
 
-    assignment = load(name)
+    assignment = HERE.load(name)
     case = next(c for c in load_cases(reference(assignment) / "misconceptions") if c.name == mistake)
     tree = working_copy(reference(assignment), assignment, tmp_path / "tree")
     path = tree.folder / f"{case.module}.py"
@@ -151,7 +150,7 @@ def test_five_mistakes_are_named(tmp_path, name, mistake):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    "assignment", [pytest.param(load(name), id=name, marks=[pytest.mark.long] * (name > "a01")) for name in COURSE]
+    "assignment", [pytest.param(HERE.load(name), id=name, marks=[pytest.mark.long] * (name > "a01")) for name in COURSE]
 )
 def test_a_missing_file_costs_its_own_points(assignment, tmp_path):
     folder, missing = tmp_path / "s", COURSE[assignment.id].missing
@@ -186,7 +185,7 @@ def test_golden_values_stay_small(assignment):
 def _assembled(assignment: Assignment, tmp_path: Path) -> Path:
     """A tree in which the demo and the notebook find the reference as their package."""
     root = tmp_path / "assignments"
-    shutil.copytree(ASSIGNMENTS, root, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(HERE.assignments, root, ignore=shutil.ignore_patterns("__pycache__"))
     for path in reference(assignment).glob("*.py"):
         shutil.copy(path, root / assignment.package / path.name)
     return root
@@ -214,7 +213,7 @@ def test_the_demo_shows_something_working(assignment, tmp_path):
 @pytest.mark.slow
 @every_assignment
 def test_the_demo_of_the_stubs_names_what_is_missing(assignment):
-    done = _demo(assignment, ASSIGNMENTS, COURSE[assignment.id].demo_of_stubs, 100)
+    done = _demo(assignment, HERE.assignments, COURSE[assignment.id].demo_of_stubs, 100)
     assert done.returncode == 1 and "yours to write" in done.stdout + done.stderr and "Traceback" not in done.stderr
 
 
@@ -242,6 +241,6 @@ def test_verify_finds_no_problem(assignment, tmp_path):
         text=True,
         timeout=3000,
         check=False,
-        cwd=ROOT,
+        cwd=HERE.root,
     )
     assert done.returncode == 0, done.stdout

@@ -197,11 +197,11 @@ def test_what_cannot_be_graded_costs_no_one_else_and_is_tried_again(toy, tmp_pat
 
 @pytest.mark.slow
 def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(toy, tmp_path, monkeypatch):
-    from autograder.assignment import load
+    from autograder.assignment import Course
     from autograder.check.collecting import collect
     from tools.batch import batch
 
-    assignment = load("a01")
+    assignment = Course.here().load("a01")
     checks = collect(assignment)
 
     def fail(error):

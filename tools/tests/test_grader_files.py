@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 
 import autograder
-from autograder.assignment import ROOT, load
+from autograder.assignment import Course
 
+HERE = Course.here()
 GRADER = Path(autograder.__file__).parent
 
 
@@ -23,7 +24,7 @@ def files_of_the_grader(folder: Path = GRADER) -> set[str]:
 def test_the_release_holds_every_file_of_the_grader():
     from tools.release.release import contents
 
-    files, _ = contents([load("a01")])
+    files, _ = contents([HERE.load("a01")])
     shipped = {name.removeprefix("autograder/") for name in files if name.startswith("autograder/")}
     assert shipped == files_of_the_grader()
 
@@ -34,7 +35,7 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
 
     from tools.gradescope.package import build
 
-    with zipfile.ZipFile(io.BytesIO(build(load("a01")))) as archive:
+    with zipfile.ZipFile(io.BytesIO(build(HERE.load("a01")))) as archive:
         names = archive.namelist()
     shipped = {name.removeprefix("autograder/") for name in names if name.startswith("autograder/")}
     assert shipped == files_of_the_grader()
@@ -44,7 +45,7 @@ def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, m
     from autograder.session import checks_of
     from tools.batch.batch import grader_digest
 
-    grader, assignment = tmp_path / "autograder", load("a01")
+    grader, assignment = tmp_path / "autograder", HERE.load("a01")
     checks = checks_of(assignment)[:1]
     shutil.copytree(GRADER, grader, ignore=shutil.ignore_patterns("__pycache__"))
     monkeypatch.setattr(autograder, "__file__", str(grader / "__init__.py"))
@@ -82,11 +83,17 @@ def resolves(dotted: str) -> bool:
 def names_of_modules() -> dict[str, str]:
     """Every dotted name of ours that any source, setting or script mentions, with a place where it does."""
     found = {}
-    for folder in (ROOT / "autograder", ROOT / "tools", ROOT / "assignments", ROOT / "reference", ROOT / "datasets"):
+    for folder in (
+        HERE.root / "autograder",
+        HERE.root / "tools",
+        HERE.root / "assignments",
+        HERE.root / "reference",
+        HERE.root / "datasets",
+    ):
         for path in sorted(p for pattern in TEXTS for p in folder.rglob(pattern)):
             for name in NAMED.findall(path.read_text(encoding="utf-8")):
-                found.setdefault(name, path.relative_to(ROOT).as_posix())
-    for name in NAMED.findall((ROOT / "pyproject.toml").read_text(encoding="utf-8") + (ROOT / "Makefile").read_text()):
+                found.setdefault(name, path.relative_to(HERE.root).as_posix())
+    for name in NAMED.findall((HERE.root / "pyproject.toml").read_text(encoding="utf-8") + (HERE.root / "Makefile").read_text()):
         found.setdefault(name, "pyproject.toml")
     return found
 
@@ -103,5 +110,5 @@ def test_a_name_that_moved_away_is_noticed(name, there):
 
 
 def test_the_plug_in_that_pytest_loads_is_there():
-    options = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"].split()
+    options = tomllib.loads((HERE.root / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]["addopts"].split()
     assert resolves(options[options.index("-p") + 1])

@@ -17,10 +17,11 @@ from pathlib import Path
 import psutil
 import pytest
 
-from autograder.assignment import REFERENCE, ROOT
+from autograder.assignment import Course
 from autograder.report.as_json import manifest_hash
 from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
 
+HERE = Course.here()
 TABLE = """
 [gradescope]
 timeout_minutes = {minutes}
@@ -393,15 +394,15 @@ def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(tmp_path):
         Path(name).parts[1] for name in files if name.startswith("autograder/")
     ]
     assert {n for n in files if n.startswith("reference/")} == {
-        f"reference/a01_transformer/hidden/{p.relative_to(REFERENCE / 'a01_transformer/hidden')}"
-        for p in (REFERENCE / "a01_transformer/hidden").rglob("*")
+        f"reference/a01_transformer/hidden/{p.relative_to(HERE.reference / 'a01_transformer/hidden')}"
+        for p in (HERE.reference / "a01_transformer/hidden").rglob("*")
         if p.is_file() and "__pycache__" not in p.parts
     }
     squeeze = lambda text: {re.sub(r"\s+", "", line) for line in text.splitlines() if not line.strip().startswith("#")}
     held = squeeze(b"\n".join(data for name, data in files.items() if name.endswith(".py")).decode())
-    open_to_all = set().union(*(squeeze(p.read_text()) for p in (ROOT / "assignments/given").rglob("*.py")))
+    open_to_all = set().union(*(squeeze(p.read_text()) for p in (HERE.root / "assignments/given").rglob("*.py")))
     solved = 0
-    for path in (REFERENCE / "a01_transformer").glob("*.py"):
+    for path in (HERE.reference / "a01_transformer").glob("*.py"):
         text = path.read_text()
         outside = squeeze(re.sub(SOLUTION, "", text))
         telling = (
@@ -437,11 +438,11 @@ def test_the_scripts_are_sound(tmp_path):
     ],
 )
 def test_dry_run_of_a01(tmp_path, say, name, stubs, gone, score):
-    folder, empty = tmp_path / "s", ROOT / "assignments/a01_transformer"
+    folder, empty = tmp_path / "s", HERE.root / "assignments/a01_transformer"
     folder.mkdir()
     for file in ("positions.py", "attention.py", "layers.py", "block.py", "model.py", "inspect.py", "by_hand.toml"):
         if file not in gone:
-            shutil.copy((empty if stubs is None or file in stubs else REFERENCE / "a01_transformer") / file, folder / file)
+            shutil.copy((empty if stubs is None or file in stubs else HERE.reference / "a01_transformer") / file, folder / file)
     run = dry_run(build_a01(tmp_path / "g.zip"), folder, tmp_path / "results")
     say(name, run)
     with zipfile.ZipFile(tmp_path / "g.zip") as archive:

@@ -10,11 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE, ROOT, known, load
+from autograder.assignment import Course
 from autograder.submission.update import MANIFEST
 from tools.release.release import contents, notebook, release, student_makefile, student_project
 from tools.release.scan import RUN, WORDS
 
+HERE = Course.here()
 PACKAGE = "assignments/a90_toy"
 
 
@@ -55,7 +56,7 @@ def test_a_release_holds_what_a_student_needs_and_nothing_else(course, tmp_path)
     assert "| `a90` | [A toy](assignments/a90_toy/README.md) | 100 |" in (to / "README.md").read_text()
     assert not list(to.parent.glob(".*")), "nothing is left beside it"
     everything = b"\n".join((to / name).read_bytes() for name in found)
-    assert str(course.root).encode() not in everything and str(ROOT).encode() not in everything
+    assert str(course.root).encode() not in everything and str(HERE.root).encode() not in everything
 
 
 @pytest.mark.slow
@@ -124,14 +125,14 @@ def test_what_is_not_ready_is_named(course, tmp_path):
 
 
 def test_students_get_the_targets_that_call_the_grader_alone():
-    text = student_makefile((ROOT / "Makefile").read_text(encoding="utf-8"))
+    text = student_makefile((HERE.root / "Makefile").read_text(encoding="utf-8"))
     targets = set(text.split(".PHONY:")[1].splitlines()[0].split())
     assert targets == {"help", "setup", "grade", "watch", "submission", "reset", "update"}
     assert "tools" not in text and "pytest" not in text and "ruff" not in text
 
 
 def test_students_get_the_project_without_what_staff_needs():
-    before = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    before = (HERE.root / "pyproject.toml").read_text(encoding="utf-8")
     text = student_project(before)
     project = tomllib.loads(text)
     assert project["project"]["dependencies"] == tomllib.loads(before)["project"]["dependencies"]
@@ -141,7 +142,7 @@ def test_students_get_the_project_without_what_staff_needs():
 
 
 def test_a_notebook_has_no_outputs_and_is_the_same_each_time():
-    source = (ASSIGNMENTS / "a01_transformer" / "explore.py").read_text(encoding="utf-8")
+    source = (HERE.assignments / "a01_transformer" / "explore.py").read_text(encoding="utf-8")
     book = json.loads(notebook(source))
     assert notebook(source) == notebook(source)
     assert len(book["cells"]) > 5 and {cell["cell_type"] for cell in book["cells"]} == {"code", "markdown"}
@@ -149,7 +150,7 @@ def test_a_notebook_has_no_outputs_and_is_the_same_each_time():
 
 
 def test_no_oracle_of_the_corpora_is_released():
-    files, _ = contents([load("a01")])
+    files, _ = contents([HERE.load("a01")])
     corpora = [name for name in files if name.startswith("datasets/")]
     assert not [name for name in corpora if "sources" in name or "/tests/" in name]
 
@@ -165,7 +166,7 @@ def environment(folder: Path) -> None:
 
 @pytest.mark.slow
 def test_the_release_grades_in_a_clone_with_nothing_else(tmp_path):
-    done = release(tmp_path / "release", tuple(known()))
+    done = release(HERE, tmp_path / "release")
     assert done.shared["renamed"][0] < RUN and done.shared["as it stands"][0] < WORDS
 
     def run(*command: str, cwd: Path) -> subprocess.CompletedProcess:
@@ -185,8 +186,8 @@ def test_the_release_grades_in_a_clone_with_nothing_else(tmp_path):
     assert graded.returncode == 0 and " 0 of 100 points" in graded.stdout, graded.stdout + graded.stderr
     assert "a01_transformer/positions.py" in graded.stdout
     package = clone / "assignments" / "a01_transformer"
-    for name in load("a01").deliverables:
-        shutil.copy(REFERENCE / "a01_transformer" / name, package / name)
+    for name in HERE.load("a01").deliverables:
+        shutil.copy(HERE.reference / "a01_transformer" / name, package / name)
     graded = run("make", "grade", "A=a01", cwd=clone)
     assert graded.returncode == 0 and "100 of 100 points" in graded.stdout, graded.stdout + graded.stderr
     where = run(".venv/bin/python", "-I", "-c", "import autograder; print(autograder.__file__)", cwd=clone)

@@ -12,7 +12,7 @@ import pytest
 import torch
 from safetensors.torch import save
 
-from autograder.assignment import ROOT
+from autograder.assignment import Course
 from tools.release.scan import RUN, WHOLE_RUN, WHOLE_WORDS, Scanner, scan_tree
 from tools.release.solution_text import secrets
 from tools.release.token_stream import stream
@@ -267,12 +267,13 @@ def test_how_a_text_is_set_makes_no_difference():
 @pytest.mark.slow
 def test_every_solution_of_the_course_is_found_again():
     """As it stands from WHOLE_WORDS tokens on, which is all of them; renamed where there is enough code between messages."""
-    scanner, missed, found = Scanner(ROOT), [], {"as it stands": 0, "renamed": 0}
-    for secret in secrets(ROOT):
+    root = Course.here().root
+    scanner, missed, found = Scanner(root), [], {"as it stands": 0, "renamed": 0}
+    for secret in secrets(root):
         path, line = secret.origin.rsplit(":", 1)
         if Path(path).parent.name in ("hidden", "tests", "misconceptions", "alternates"):
             continue
-        body = (ROOT / path).read_text(encoding="utf-8").splitlines()[int(line) :]
+        body = (root / path).read_text(encoding="utf-8").splitlines()[int(line) :]
         body = textwrap.dedent("\n".join(body[: next(i for i, text in enumerate(body) if text.strip() == "# END SOLUTION")]))
         length = len(secret.stream.words)
         versions = {"as it stands": body} if length >= WHOLE_WORDS else {}

@@ -6,7 +6,7 @@ import zipfile
 
 import pytest
 
-from autograder.assignment import REFERENCE, load
+from autograder.assignment import Course
 from tools.batch.similarity import MAX_BYTES, similar
 
 FILE = "attention.py"
@@ -14,7 +14,7 @@ FILE = "attention.py"
 
 @pytest.fixture(scope="module")
 def assignment():
-    return load("a01")
+    return Course.here().load("a01")
 
 
 @pytest.fixture
@@ -28,8 +28,8 @@ def hand_in(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def solution() -> str:
-    return (REFERENCE / "a01_transformer" / FILE).read_text(encoding="utf-8")
+def solution(assignment) -> str:
+    return (assignment.reference / FILE).read_text(encoding="utf-8")
 
 
 def disguised(text: str) -> str:

@@ -9,7 +9,7 @@ from autograder.check import answers_by_hand, part
 @weight(1)
 @answers_by_hand("cross_entropy", digits=3)
 def test_cross_entropy(solution, draw):
-    """The first sum: the loss of three classes whose logits are large."""
+    """The first problem: the loss of three classes whose logits are large."""
     return {"answer": solution.by_hand["cross_entropy"]}
 
 
@@ -17,7 +17,7 @@ def test_cross_entropy(solution, draw):
 @weight(1)
 @answers_by_hand("rounded", digits=0)
 def test_rounded(solution, draw):
-    """The second sum: a product in bfloat16."""
+    """The second problem: a product in bfloat16."""
     return {"answer": solution.by_hand["rounded"]}
 
 
@@ -25,7 +25,7 @@ def test_rounded(solution, draw):
 @weight(1)
 @answers_by_hand("state_bytes", digits=0)
 def test_state_bytes(solution, draw):
-    """The third sum: the bytes of training from step to step."""
+    """The third problem: the bytes of training from step to step."""
     return {"answer": solution.by_hand["state_bytes"]}
 
 
@@ -33,5 +33,5 @@ def test_state_bytes(solution, draw):
 @weight(1)
 @answers_by_hand("share_of_peak", digits=3)
 def test_share_of_peak(solution, draw):
-    """The fourth sum: the share of a device's peak."""
+    """The fourth problem: the share of a device's peak."""
     return {"answer": solution.by_hand["share_of_peak"]}

@@ -39,15 +39,15 @@ def test_wish_is_met_as_it_was_said(solution, draw):
 @matches_reference
 def test_wish_that_cannot_be_met_is_refused(solution, draw):
     """A device that is not there is a ValueError that says what there is; nothing else is taken in its place."""
-    pick, told = solution.device.pick_device, []
+    pick, messages = solution.device.pick_device, []
     wishes = {"cuda": MAC, "cuda:4": SERVER, "cuda:0": LAPTOP, "mps": LAPTOP, "mps:1": MAC, "cpu:1": LAPTOP, "cuda:10": SERVER}
     try:
         pick("cuda:1", MAC)
     except ValueError as error:
-        told.append(str(error))
+        messages.append(str(error))
     refused = {wish: refusal(lambda wish=wish, counts=counts: pick(wish, counts)) for wish, counts in wishes.items()}
     return refused | {
-        "names what there is": "mps" in "".join(told) and "cpu" in "".join(told),
+        "names what there is": "mps" in "".join(messages) and "cpu" in "".join(messages),
         "last": str(pick("cuda:3", SERVER)),
     }
 

@@ -188,7 +188,7 @@ def test_linear_starts_as_it_is_told(solution, draw):
     random=("usual", "small"),
 )
 def test_embedding_is_a_table_of_truncated_normals(solution, draw):
-    """The one parameter is `weight`, (n_tokens, d_model); it starts truncated with the deviation asked for, 1 unless said."""
+    """The one parameter is `weight`, (vocab_size, d_model). It starts truncated with the deviation asked for, 1 unless said."""
     build = solution.layers.Embedding
     return {
         "parameters": parameter_table(build(5, 3)),
@@ -233,7 +233,7 @@ def test_embedding_takes_tokens_of_any_shape(solution, draw):
 @weight(1)
 @matches_reference
 def test_embedding_refuses_what_is_no_token(solution, draw):
-    """Fractions, booleans, numbers below 0 and numbers from n_tokens on are a ValueError; 0 and n_tokens − 1 are tokens."""
+    """Fractions, booleans, numbers below 0 and numbers from vocab_size on are a ValueError; 0 and vocab_size − 1 are tokens."""
     embedding = draw.fill_(solution.layers.Embedding(4, 2))
     bad = {"negative": [-1, 2], "too large": [0, 4], "fractions": [1.0, 2.0], "booleans": [True, False]}
     return {name: refusal(lambda value=value: embedding(torch.tensor(value))) for name, value in bad.items()} | {

@@ -111,9 +111,9 @@ def test_softmax_gives_minus_infinity_nothing(solution, draw):
 @weight(1)
 @matches_reference
 def test_softmax_of_a_long_float16_row(solution, draw):
-    """The sum over 80,000 scores is more than float16 can hold: it is taken in float32, and the shares are float16 again."""
+    """The sum over 80,000 scores is more than float16 can hold: it is taken in float32, and the probabilities are float16 again."""
     out = solution.numerics.softmax(draw.normal(2, 80_000, scale=0.01, dtype=torch.float16))
-    return {"shares": out[:, :6]}
+    return {"probs": out[:, :6]}
 
 
 @part("numerics.logsumexp")
@@ -121,7 +121,7 @@ def test_softmax_of_a_long_float16_row(solution, draw):
 @weight(1)
 @matches_reference
 def test_logsumexp_is_a_smooth_maximum(solution, draw):
-    """The logarithm of the sum of powers of each row, and as its gradient the shares of the softmax."""
+    """The logarithm of the sum of powers of each row, and as its gradient the softmax."""
     x = draw.normal(2, 3, 5, scale=2).requires_grad_()
     out = solution.numerics.logsumexp(x)
     return {"out": out, "grad": draw.backward(out)}
@@ -214,7 +214,7 @@ def test_log_softmax_along_any_axis(solution, draw):
 @weight(1)
 @matches_reference
 def test_log_softmax_reaches_where_softmax_is_zero(solution, draw):
-    """A score far below the others keeps its logarithm, −200 or −20,000, though its share is 0 in any format."""
+    """A score far below the others keeps its logarithm, −200 or −20,000, though its probability is 0 in any format."""
     far, x = draw.tensor([[0.0, -200.0, -50.0, -120.5], [-30.0, 2.0, 180.0, -4.0]]), draw.tensor(LARGE).requires_grad_()
     out = solution.numerics.log_softmax(x)
     return {"far": solution.numerics.log_softmax(far), "out": out, "grad": draw.backward(out)}
@@ -245,7 +245,7 @@ def test_log_softmax_leaves_an_empty_row_as_it_is(solution, draw):
 @weight(1)
 @matches_reference
 def test_loss_is_the_mean_over_targets(solution, draw):
-    """The loss is minus the logarithm of the share of the right class, averaged over targets; its gradient likewise."""
+    """The loss is minus the log-probability of the right class, averaged over targets; its gradient likewise."""
     logits = draw.normal(6, 5, scale=2).requires_grad_()
     loss = solution.numerics.cross_entropy(logits, draw.integers(0, 5, 6))
     return {"loss": loss, "grad": draw.backward(loss)}
@@ -368,7 +368,7 @@ def test_every_entry_of_every_input_is_moved_alone(solution, draw):
 @weight(1)
 @matches_reference
 def test_differences_need_no_autograd(solution, draw):
-    """They find the slope where autograd sees none, and the caller's tensors, also those that ask for gradients, stay as they are."""
+    """They find the gradient where autograd sees none, and the caller's tensors, also those that ask for gradients, stay as they are."""
     x, y = draw.tensor([1.0, -2.0, 3.0], dtype=torch.float64), draw.tensor([4.0, 0.5], dtype=torch.float64).requires_grad_()
     hidden = lambda x, y: x.detach().pow(2).sum() * y.detach().prod()
     gradients = solution.numerics.central_difference(hidden, (x, y), step=0.25)

@@ -220,21 +220,21 @@ def test_loss_is_scaled_before_backward(solution, draw):
 @matches_reference
 def test_only_the_forward_pass_is_in_low_precision(solution, draw):
     """The loss is computed once, under autocast in the dtype asked for, and parameters and gradients stay float32."""
-    model, x, seen = nn.Linear(2, 3).float(), draw.integers(-3, 4, 5, 2).float(), []
+    model, x, events = nn.Linear(2, 3).float(), draw.integers(-3, 4, 5, 2).float(), []
     nn.init.constant_(model.weight, 0.5)
     nn.init.zeros_(model.bias)
 
     def loss_of():
         out = model(x)
-        seen.append(f"forward: {out.dtype}, autocast {torch.is_autocast_enabled('cpu')}")
-        out.register_hook(lambda gradient: seen.append(f"backward: autocast {torch.is_autocast_enabled('cpu')}"))
+        events.append(f"forward: {out.dtype}, autocast {torch.is_autocast_enabled('cpu')}")
+        out.register_hook(lambda gradient: events.append(f"backward: autocast {torch.is_autocast_enabled('cpu')}"))
         return out.float().sum(-1).square().sum() / 4
 
     optimizer, precision = torch.optim.SGD(model.parameters(), lr=0.25), solution.precision
     for dtype in ({}, {"dtype": torch.float16}, {"dtype": torch.float32}):
         precision.mixed_precision_step(model, loss_of, optimizer, precision.LossScaler(scale=4.0), **dtype)
     kinds = {str(t.dtype) for parameter in model.parameters() for t in (parameter, parameter.grad)}
-    return {"seen": seen, "kinds": sorted(kinds), "autocast is over": not torch.is_autocast_enabled("cpu")}
+    return {"events": events, "kinds": sorted(kinds), "autocast is over": not torch.is_autocast_enabled("cpu")}
 
 
 @part("precision.mixed_precision_step")
@@ -305,7 +305,7 @@ def test_bytes_beyond_what_is_there_anyway(solution, draw):
 @weight(1)
 @matches_reference
 def test_memory_that_is_shared_counts_once(solution, draw):
-    """A result that is needed twice, and views of it, are one piece of memory, which is kept as a whole."""
+    """A result that is needed twice, and views of it, are one block of memory, which is kept as a whole."""
     kept, x = solution.precision.activation_bytes, torch.ones(6, 10, dtype=torch.float32, requires_grad=True)
 
     def function():

@@ -95,7 +95,7 @@ def test_time_without_repeats_is_refused(solution, draw):
 def test_operations_of_each_kind_of_product(solution, draw):
     """Projections, attention, MLP and head each have their count: two operations for each multiplication and addition."""
     return {
-        "small": solution.profiling.forward_flops(batch=2, time=3, d_model=5, n_layers=7, vocab_size=11),
+        "small": solution.profiling.forward_flops(batch_size=2, seq_len=3, d_model=5, n_layers=7, vocab_size=11),
         "GPT-2": solution.profiling.forward_flops(8, 1024, 768, 12, 50_257),
     }
 
@@ -104,7 +104,7 @@ def test_operations_of_each_kind_of_product(solution, draw):
 @weight(2)
 @matches_reference
 def test_operations_at_other_sizes(solution, draw):
-    """The MLP is as wide as it is said to be, one token and one layer are no special case, and a longer text costs its square."""
+    """The MLP is as wide as it is said to be, one token and one layer are no special case, and a longer sequence costs its square."""
     count = solution.profiling.forward_flops
     return {
         "narrow": count(3, 10, 12, 2, 100, d_ff=20),
@@ -191,7 +191,7 @@ def measured(solution, draw) -> dict[str, int]:
 @weight(2)
 @matches_reference
 def test_peak_is_what_is_there_at_once(solution, draw):
-    """The peak is the most that was there at one moment: not the sum, not the largest piece, and not what is left."""
+    """The peak is the most that was there at one moment: not the sum, not the largest allocation, and not what is left."""
     return measured(solution, draw)
 
 

@@ -95,13 +95,13 @@ def test_rows_sum_to_one_over_what_is_allowed(solution, draw):
 
 @part("attention.scaled_dot_product_attention")
 @weight(1)
-@satisfies(exactly_zero("blind", "blind weights"))
+@satisfies(exactly_zero("masked out", "masked weights"))
 def test_query_that_may_look_nowhere_gets_zeros(solution, draw):
     """A query without any key gets weights 0 and output 0, and its gradient is 0, not NaN."""
     q, k, v = draw.normal(2, 4, 8).requires_grad_(), draw.normal(2, 4, 8).requires_grad_(), draw.normal(2, 4, 8)
     mask = torch.ones(4, 4, dtype=torch.bool).tril(-1)
     out, weights = solution.attention.scaled_dot_product_attention(q, k, v.requires_grad_(), mask)
-    return {"blind": out[:, 0], "blind weights": weights[:, 0], "out": out, "grad": draw.backward(out, weights)}
+    return {"masked out": out[:, 0], "masked weights": weights[:, 0], "out": out, "grad": draw.backward(out, weights)}
 
 
 @part("attention.scaled_dot_product_attention")
@@ -243,19 +243,20 @@ def test_many_heads_attend_and_pass_gradients(solution, draw):
 @part("attention.MultiHeadAttention")
 @needs("attention.causal_mask", "attention.scaled_dot_product_attention")
 @weight(1)
-@satisfies(same("mine", "torch"))
+@satisfies(same("actual", "torch"))
 def test_many_heads_agree_with_torch(solution, draw):
     """torch.nn.MultiheadAttention with the same parameters gives the same output."""
-    mine, theirs = draw.fill_(solution.attention.MultiHeadAttention(8, 4)), torch.nn.MultiheadAttention(8, 4, batch_first=True)
+    actual = draw.fill_(solution.attention.MultiHeadAttention(8, 4))
+    expected = torch.nn.MultiheadAttention(8, 4, batch_first=True)
     keys = {
         "qkv.weight": "in_proj_weight",
         "qkv.bias": "in_proj_bias",
         "proj.weight": "out_proj.weight",
         "proj.bias": "out_proj.bias",
     }
-    theirs.load_state_dict({keys[name]: value for name, value in mine.state_dict().items()})
+    expected.load_state_dict({keys[name]: value for name, value in actual.state_dict().items()})
     x, hidden = draw.normal(2, 6, 8), torch.ones(6, 6, dtype=torch.bool).triu(1)
-    return {"mine": mine(x), "torch": theirs(x, x, x, attn_mask=hidden, need_weights=False)[0]}
+    return {"actual": actual(x), "torch": expected(x, x, x, attn_mask=hidden, need_weights=False)[0]}
 
 
 @part("attention.MultiHeadAttention")
@@ -273,7 +274,7 @@ def test_unusual_numbers_of_heads(solution, draw):
 @weight(1)
 @matches_reference
 def test_a_mask_of_ones_own_takes_the_place_of_the_causal_one(solution, draw):
-    """A mask says alone who may look where, the same for every head; it may differ from text to text."""
+    """A mask says alone who may look where, the same for every head; it may differ from sequence to sequence."""
     module, x = draw.fill_(solution.attention.MultiHeadAttention(12, 4)), draw.normal(3, 5, 12)
     one, each = (draw.bernoulli(0.5, *shape) | torch.eye(5, dtype=torch.bool) for shape in ((5, 5), (3, 5, 5)))
     return {"one for all": module(x, one), "one each": module(x, each), "everything": module(x, torch.ones_like(one))}
@@ -284,7 +285,7 @@ def test_a_mask_of_ones_own_takes_the_place_of_the_causal_one(solution, draw):
 @weight(1)
 @matches_reference
 def test_weights_come_on_request(solution, draw):
-    """With return_weights come the weights of each head too, as (batch, heads, time, time); the output stays as it was."""
+    """With return_weights come the weights of each head, (batch_size, n_heads, seq_len, seq_len). The output stays the same."""
     module, x = draw.fill_(solution.attention.MultiHeadAttention(6, 3)), draw.normal(2, 4, 6)
     out, weights = module(x, return_weights=True)
     return {"out": out, "weights": weights, "alone": module(x)}

@@ -9,7 +9,7 @@ from autograder.check import answers_by_hand, part
 @weight(1)
 @answers_by_hand("attention_weight", digits=3)
 def test_attention_weight(solution, draw):
-    """The first sum: the share of attention that the second token gives to the first."""
+    """The first problem: the share of attention that the second token gives to the first."""
     return {"answer": solution.by_hand["attention_weight"]}
 
 
@@ -17,7 +17,7 @@ def test_attention_weight(solution, draw):
 @weight(1)
 @answers_by_hand("sinusoid", digits=3)
 def test_sinusoid(solution, draw):
-    """The second sum: one number of the table of sines and cosines."""
+    """The second problem: one number of the table of sines and cosines."""
     return {"answer": solution.by_hand["sinusoid"]}
 
 
@@ -25,7 +25,7 @@ def test_sinusoid(solution, draw):
 @weight(1)
 @answers_by_hand("layer_norm", digits=3)
 def test_layer_norm(solution, draw):
-    """The third sum: the last channel of a token after the norm."""
+    """The third problem: the last channel of a token after the norm."""
     return {"answer": solution.by_hand["layer_norm"]}
 
 
@@ -33,5 +33,5 @@ def test_layer_norm(solution, draw):
 @weight(1)
 @answers_by_hand("parameters", digits=0)
 def test_parameters(solution, draw):
-    """The fourth sum: the parameters of a small GPT."""
+    """The fourth problem: the parameters of a small GPT."""
     return {"answer": solution.by_hand["parameters"]}

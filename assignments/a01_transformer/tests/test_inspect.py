@@ -28,7 +28,7 @@ def build(solution, draw, **rest):
 @weight(1)
 @matches_reference
 def test_maps_are_those_of_each_layer(solution, draw):
-    """The maps have the shape (layers, batch, heads, time, time), and each layer sees what the layers below made."""
+    """The maps are (n_layers, batch_size, n_heads, seq_len, seq_len), and each layer sees what the layers below made."""
     return {"maps": solution.inspect.attention_maps(build(solution, draw).eval(), draw.integers(0, 9, 2, 5))}
 
 

@@ -86,15 +86,15 @@ def test_head_and_embedding_are_one_table(solution, draw):
 @needs(*PARTS)
 @weight(1)
 @satisfies(
-    all_of(*(gaussian(name, 0.05) for name in ("tokens", "places", "qkv", "expand"))),
-    random=("tokens", "places", "qkv", "expand"),
+    all_of(*(gaussian(name, 0.05) for name in ("tokens", "positions", "qkv", "expand"))),
+    random=("tokens", "positions", "qkv", "expand"),
 )
 def test_matrices_start_with_the_deviation_asked_for(solution, draw):
     """Token and position tables and linear weights start normal, with mean 0 and the deviation init_std."""
     model = build(solution, vocab_size=160, n_positions=160, d_model=64, init_std=0.05)
     parts = {
         "tokens": model.token_embedding,
-        "places": model.positions,
+        "positions": model.positions,
         "qkv": model.blocks[1].attention.qkv,
         "expand": model.blocks[1].mlp.expand,
     }
@@ -147,14 +147,14 @@ def test_parameters_are_counted_once(solution, draw):
 @satisfies(kept_share("read by the first block", 0.2), random=("read by the first block",))
 def test_dropout_acts_on_the_embedded_tokens(solution, draw):
     """In training, the sum of token and position vectors is dropped number by number; in evaluation nothing is dropped."""
-    model, seen = build(solution, n_positions=100, d_model=16, n_layers=1, dropout=0.2), []
+    model, captured = build(solution, n_positions=100, d_model=16, n_layers=1, dropout=0.2), []
     logits = draw.fill_(model).eval()(draw.integers(0, 11, 1, 4))
     model.load_state_dict(
         {key: torch.zeros_like(value) for key, value in model.state_dict().items()} | {"positions.weight": torch.ones(100, 16)}
     )
-    model.blocks[0].register_forward_pre_hook(lambda block, inputs: seen.append(inputs[0]))
+    model.blocks[0].register_forward_pre_hook(lambda block, inputs: captured.append(inputs[0]))
     model.train()(draw.integers(0, 11, 10, 100))
-    return {"read by the first block": seen[0], "eval": logits}
+    return {"read by the first block": captured[0], "eval": logits}
 
 
 @part("model.GPT")
@@ -163,15 +163,15 @@ def test_dropout_acts_on_the_embedded_tokens(solution, draw):
 @satisfies(kept_share("added by the second block", 0.2), random=("added by the second block",))
 def test_dropout_reaches_every_block(solution, draw):
     """The dropout of the configuration is that of each block too."""
-    model, seen = build(solution, n_positions=100, d_model=16, dropout=0.2), []
+    model, captured = build(solution, n_positions=100, d_model=16, dropout=0.2), []
     logits = draw.fill_(model).eval()(draw.integers(0, 11, 1, 4))
     model.load_state_dict(
         {key: torch.zeros_like(value) for key, value in model.state_dict().items()}
         | {"blocks.1.mlp.contract.bias": torch.ones(16)}
     )
-    model.blocks[1].register_forward_hook(lambda block, inputs, out: seen.append(out))
+    model.blocks[1].register_forward_hook(lambda block, inputs, out: captured.append(out))
     model.train()(draw.integers(0, 11, 10, 100))
-    return {"added by the second block": seen[0], "eval": logits}
+    return {"added by the second block": captured[0], "eval": logits}
 
 
 @part("model.GPT")
@@ -179,7 +179,7 @@ def test_dropout_reaches_every_block(solution, draw):
 @weight(1)
 @matches_reference
 def test_texts_that_do_not_fit_are_refused(solution, draw):
-    """A text longer than the positions, a token outside the vocabulary, or tokens that are no whole numbers are a ValueError."""
+    """Too long a sequence, a token outside the vocabulary, or tokens that are no whole numbers are a ValueError."""
     model, tokens = draw.fill_(build(solution, n_positions=5)), draw.integers(0, 11, 2, 6)
     return {
         "too long": refusal(lambda: model(tokens)),
@@ -204,7 +204,7 @@ def test_model_without_biases(solution, draw):
 @weight(1)
 @matches_reference
 def test_model_takes_any_text(solution, draw):
-    """One token, strided tokens and int32 tokens are texts like any other; a float64 model stays float64."""
+    """One token, strided tokens and int32 tokens are sequences like any other. A float64 model stays float64."""
     model, tokens = draw.fill_(build(solution, n_layers=1, n_heads=1)), draw.integers(0, 11, 4, 3)
     return {
         "one": model(tokens[:1, :1]),

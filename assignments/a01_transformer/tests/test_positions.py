@@ -64,10 +64,10 @@ def test_learned_positions_have_one_table(solution, draw):
 @weight(1)
 @matches_reference
 def test_every_entry_of_every_leading_axis_gets_its_position(solution, draw):
-    """Row t of the table is added to token t of every text, and all of them pass their gradient back to it."""
+    """Row t of the table is added to token t of every sequence, and all of them pass their gradient back to it."""
     module = draw.fill_(solution.positions.LearnedPositions(7, 4))
-    batch, text, strided = draw.normal(2, 3, 5, 4).requires_grad_(), draw.normal(5, 4), draw.normal(2, 4, 6).mT
-    outs = {"batch": module(batch), "text": module(text), "strided": module(strided)}
+    batch, sequence, strided = draw.normal(2, 3, 5, 4).requires_grad_(), draw.normal(5, 4), draw.normal(2, 4, 6).mT
+    outs = {"batch": module(batch), "sequence": module(sequence), "strided": module(strided)}
     return outs | {"grad": draw.backward(*outs.values())}
 
 
@@ -85,7 +85,7 @@ def test_offset_says_where_the_first_token_stands(solution, draw):
 @weight(1)
 @matches_reference
 def test_positions_beyond_the_table_are_refused(solution, draw):
-    """A text that runs past the table, or an offset below 0, is a ValueError; a text that just fits is not."""
+    """A sequence that runs past the table, or an offset below 0, is a ValueError. A sequence that just fits is not."""
     module, x = draw.fill_(solution.positions.LearnedPositions(4, 6)), draw.normal(1, 4, 6)
     return {
         "fits": module(x),

@@ -9,7 +9,7 @@ from autograder.check import answers_by_hand, part
 @weight(1)
 @answers_by_hand("loss", digits=3)
 def test_loss(solution, draw):
-    """The first sum: the mean over the targets that are there."""
+    """The first problem: the mean over the targets that are there."""
     return {"answer": solution.by_hand["loss"]}
 
 
@@ -17,7 +17,7 @@ def test_loss(solution, draw):
 @weight(1)
 @answers_by_hand("adamw", digits=3)
 def test_adamw(solution, draw):
-    """The second sum: a parameter after two updates."""
+    """The second problem: a parameter after two updates."""
     return {"answer": solution.by_hand["adamw"]}
 
 
@@ -25,7 +25,7 @@ def test_adamw(solution, draw):
 @weight(1)
 @answers_by_hand("learning_rate", digits=3)
 def test_learning_rate(solution, draw):
-    """The third sum: the rate of one update."""
+    """The third problem: the rate of one update."""
     return {"answer": solution.by_hand["learning_rate"]}
 
 
@@ -33,5 +33,5 @@ def test_learning_rate(solution, draw):
 @weight(1)
 @answers_by_hand("nucleus", digits=3)
 def test_nucleus(solution, draw):
-    """The fourth sum: the chance of a token after temperature and top-p."""
+    """The fourth problem: the probability of a token after temperature and top-p."""
     return {"answer": solution.by_hand["nucleus"]}

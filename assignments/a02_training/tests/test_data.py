@@ -87,7 +87,7 @@ def test_targets_are_the_inputs_one_token_later(solution, draw):
     }
 
 
-STARTS = 8  # places for windows of 4 among 12 tokens: 0 … 12 − 4 − 1
+STARTS = 8  # positions for windows of 4 among 12 tokens: 0 … 12 − 4 − 1
 
 
 @part("data.random_batch")
@@ -106,7 +106,7 @@ def test_every_start_is_as_likely_as_any_other(solution, draw):
 @weight(1)
 @matches_reference
 def test_only_the_generator_decides(solution, draw):
-    """The same generator gives the same batches, each differs from the one before, and PyTorch's own chance is not touched."""
+    """The same generator gives the same batches, each unlike the one before. PyTorch's own random state is not touched."""
     data, before = np.arange(60_000, dtype=np.uint16), torch.get_rng_state()
     draws = []
     for _ in range(2):
@@ -115,7 +115,7 @@ def test_only_the_generator_decides(solution, draw):
     return {
         "again": all(torch.equal(a, b) for a, b in zip(*draws, strict=True)),
         "next one alike": torch.equal(*draws[0]),  # 16 starts of 59,997 agree by chance once in 10^76
-        "own chance untouched": torch.equal(before, torch.get_rng_state()),
+        "random state untouched": torch.equal(before, torch.get_rng_state()),
         "too few": refusal(lambda: solution.data.random_batch(data[:3], 2, 3, torch.Generator())),
         "shape": str(tuple(draws[0][0].shape)),
     }
@@ -125,7 +125,7 @@ def test_only_the_generator_decides(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_only_the_windows_are_converted(solution, draw):
-    """Of a million tokens a batch turns those of its windows into int64 and leaves the others what they are."""
+    """Of a million tokens a batch converts those of its windows to int64 and leaves the others what they are."""
     data, generator = np.arange(1_000_000, dtype=np.uint32), torch.Generator().manual_seed(1)
     tracemalloc.start()
     inputs, targets = solution.data.random_batch(data, 4, 8, generator)
@@ -153,7 +153,7 @@ def test_a_batch_reads_only_its_windows(solution, draw):
 @weight(3)
 @matches_reference
 def test_every_token_but_the_first_is_a_target_once(solution, draw):
-    """Windows follow each other without a gap; the last one is filled up, the last batch has the rows that are left."""
+    """Windows follow each other without a gap; the last one is padded, the last batch has the rows that are left."""
     data = (7 * np.arange(30) + 3).astype(np.uint8)
     batches = list(solution.data.batches_in_order(data, 3, 4))
     targets = torch.cat([targets.flatten() for _, targets in batches])
@@ -171,7 +171,7 @@ def test_windows_that_come_out_even(solution, draw):
         "one by one": [batch(pair) for pair in in_order(data[:4], 2, 1)],
         "all in one": [batch(pair) for pair in in_order(data[:3], 5, 9)],
         "one token": refusal(lambda: list(in_order(data[:1], 1, 1))),
-        "no rows": refusal(lambda: list(in_order(data, 0, 3))),
+        "batch size 0": refusal(lambda: list(in_order(data, 0, 3))),
     }
 
 
@@ -179,7 +179,7 @@ def test_windows_that_come_out_even(solution, draw):
 @weight(2)
 @matches_reference
 def test_documents_are_read_from_their_start(solution, draw):
-    """Each row predicts a whole document, its first token from `start` alone; what fills it up is no target."""
+    """Each row predicts a whole document, its first token from `bos_token` alone. What pads it is no target."""
     rows = solution.data.document_rows
     return {
         "three": batch(rows([[5, 6, 7, 8], [9], [3, 4]], 10)),

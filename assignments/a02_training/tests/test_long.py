@@ -10,7 +10,7 @@ CONTEXT = 128
 
 
 def shakespeare_model():
-    """Three layers of a01's model, with a start that fits their width."""
+    """Three layers of a01's model, with an initialisation that fits their width."""
     from given.a01_transformer.model import GPT, GPTConfig, width_scaled_std
 
     return GPT(GPTConfig(vocab_size=256, n_positions=CONTEXT, d_model=128, n_heads=4, n_layers=3, init_std=width_scaled_std(128)))
@@ -20,14 +20,15 @@ def what_follows(solution, draw, state, prefixes):
     """Log-probabilities of the next byte after each of these cuttings."""
     model = shakespeare_model()
     model.load_state_dict(state)
-    found = torch.zeros(len(prefixes), 256)
-    order = sorted(range(len(prefixes)), key=lambda place: len(prefixes[place]))  # little to fill up
+    log_probs = torch.zeros(len(prefixes), 256)
+    order = sorted(range(len(prefixes)), key=lambda index: len(prefixes[index]))  # little to fill up
     with torch.no_grad():
-        for some in (order[i : i + 64] for i in range(0, len(order), 64)):
-            texts = [torch.tensor(list(prefixes[place])) for place in some]
-            logits = model.eval()(nn.utils.rnn.pad_sequence(texts, batch_first=True))
-            found[some] = logits[torch.arange(len(texts)), torch.tensor([len(text) - 1 for text in texts])].log_softmax(-1)
-    return {"log_probs": found}
+        for indices in (order[i : i + 64] for i in range(0, len(order), 64)):
+            sequences = [torch.tensor(list(prefixes[index])) for index in indices]
+            logits = model.eval()(nn.utils.rnn.pad_sequence(sequences, batch_first=True))
+            last = torch.tensor([len(sequence) - 1 for sequence in sequences])
+            log_probs[indices] = logits[torch.arange(len(sequences)), last].log_softmax(-1)
+    return {"log_probs": log_probs}
 
 
 @on_request

@@ -88,19 +88,19 @@ def test_decay_does_not_pass_through_the_gradient(solution, draw):
 
 @part("optim.AdamW")
 @weight(1)
-@satisfies(same("mine", "torch"))
+@satisfies(same("actual", "torch"))
 def test_updates_agree_with_torch(solution, draw):
     """torch.optim.AdamW with the same settings takes the same path."""
-    mine = parameters(draw, (4, 4), (3,))
-    theirs = [nn.Parameter(p.detach().clone()) for p in mine]
+    actual = parameters(draw, (4, 4), (3,))
+    expected = [nn.Parameter(p.detach().clone()) for p in actual]
     settings = {"lr": 0.03, "betas": (0.9, 0.99), "eps": 1e-3, "weight_decay": 0.4}
     gradients = [[draw.normal(4, 4), draw.normal(3)] for _ in range(6)]
     last = [
-        updates(solution.optim.AdamW(mine, **settings), mine, gradients)[-1],
-        updates(torch.optim.AdamW(theirs, **settings), theirs, gradients)[-1],
+        updates(solution.optim.AdamW(actual, **settings), actual, gradients)[-1],
+        updates(torch.optim.AdamW(expected, **settings), expected, gradients)[-1],
     ]
     flat = [torch.cat([p.flatten() for p in chosen]) for chosen in last]
-    return {"mine": flat[0], "torch": flat[1]}
+    return {"actual": flat[0], "torch": flat[1]}
 
 
 @part("optim.AdamW")

@@ -11,7 +11,7 @@ from torch import nn
 from autograder.check import exactly_zero, frequencies, matches_reference, needs, part, refusal, same, satisfies
 
 FILTERS = ("sample.penalise_repetition", "sample.keep_top_k", "sample.keep_top_p")
-CHANCES = ("train.evaluating", *FILTERS, "sample.next_token_probabilities")
+PROBS = ("train.evaluating", *FILTERS, "sample.next_token_probabilities")
 
 
 def gpt(draw, **rest):
@@ -33,7 +33,7 @@ class Chain(nn.Module):
 
 
 def row(tokens):
-    """Tokens as a tensor, so that a report shows the first one that departs."""
+    """Tokens as a tensor, so that a report shows the first one that differs."""
     return torch.tensor(list(tokens), dtype=torch.int64)
 
 
@@ -87,7 +87,7 @@ def test_smallest_set_that_reaches_p_stays(solution, draw):
 @weight(1)
 @matches_reference
 def test_nucleus_of_equal_and_unlikely_tokens(solution, draw):
-    """Of equal tokens the lower ones come first, also in float16; −∞ stays −∞; at p = 1 even what has almost no chance stays."""
+    """Of equal tokens the lower ones come first, also in float16; −∞ stays −∞; at p = 1 the unlikeliest tokens stay too."""
     equal = draw.tensor([0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0])
     steep = draw.tensor([[30.0, -90.0, 0.0, -math.inf], [-math.inf, 1.0, 1.0, -math.inf]])
     half = solution.sample.keep_top_p(torch.zeros(10_000, dtype=torch.float16), 0.50005)  # 5,001 of them
@@ -107,9 +107,9 @@ def test_nucleus_of_equal_and_unlikely_tokens(solution, draw):
 def test_temperature_sharpens_when_it_is_small(solution, draw):
     """Logits are divided by the temperature, and every row sums to 1."""
     Sampling, logits = solution.sample.Sampling, draw.normal(2, 4, 6, scale=2)
-    chances = {f"temperature {t}": solution.sample.next_token_probabilities(logits, Sampling(t)) for t in (0.3, 1.0, 2.5)}
-    sums = torch.stack([c.sum(-1) for c in chances.values()])
-    return chances | {"sums": sums, "ones": torch.ones_like(sums)}
+    probs = {f"temperature {t}": solution.sample.next_token_probabilities(logits, Sampling(t)) for t in (0.3, 1.0, 2.5)}
+    sums = torch.stack([c.sum(-1) for c in probs.values()])
+    return probs | {"sums": sums, "ones": torch.ones_like(sums)}
 
 
 @part("sample.next_token_probabilities")
@@ -117,11 +117,11 @@ def test_temperature_sharpens_when_it_is_small(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_no_temperature_takes_the_likeliest(solution, draw):
-    """At 1e-8 or less all the chance is on the largest logit, of equal ones on the lowest token; 1e-3 is no such case."""
-    Sampling, chances = solution.sample.Sampling, solution.sample.next_token_probabilities
+    """At 1e-8 or less all the probability is on the largest logit, of equal ones on the lowest token; 1e-3 is no such case."""
+    Sampling, probs = solution.sample.Sampling, solution.sample.next_token_probabilities
     logits = draw.tensor([[1.0, 4.0, 4.0, -2.0], [0.5, 0.5, 0.5, 0.5], [0.0, 0.001, 0.0, 0.002]])
-    return {f"temperature {t}": chances(logits, Sampling(t)) for t in (0.0, 1e-8, 1e-3)} | {
-        "with all the rest": chances(logits, Sampling(0.0, 2, 0.5, 1.5), logits > 0.9)
+    return {f"temperature {t}": probs(logits, Sampling(t)) for t in (0.0, 1e-8, 1e-3)} | {
+        "with all the rest": probs(logits, Sampling(0.0, 2, 0.5, 1.5), logits > 0.9)
     }
 
 
@@ -130,7 +130,7 @@ def test_no_temperature_takes_the_likeliest(solution, draw):
 @weight(1)
 @matches_reference
 def test_settings_act_in_their_order(solution, draw):
-    """First the penalty, then temperature, top-k, and top-p of what is left; what is left out has chance 0, the rest sums to 1."""
+    """First the penalty, then temperature, top-k, and top-p of what is left. What is left out has probability 0, the rest sums to 1."""
     Sampling, logits, present = solution.sample.Sampling, draw.normal(3, 9, scale=2), draw.bernoulli(0.4, 3, 9)
     settings = {
         "top-k": Sampling(top_k=3),
@@ -140,9 +140,9 @@ def test_settings_act_in_their_order(solution, draw):
         "top-k before top-p": Sampling(1.0, 4, 0.75),
         "all": Sampling(0.7, 5, 0.8, 1.8),
     }
-    chances = solution.sample.next_token_probabilities
-    return {name: chances(logits, setting, present) for name, setting in settings.items()} | {
-        "penalty without a text": chances(logits, settings["penalty"])
+    probs = solution.sample.next_token_probabilities
+    return {name: probs(logits, setting, present) for name, setting in settings.items()} | {
+        "penalty without present tokens": probs(logits, settings["penalty"])
     }
 
 
@@ -151,73 +151,73 @@ def test_settings_act_in_their_order(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_chances_survive_float16(solution, draw):
-    """Chances of float16 logits are computed in float32, so that small temperatures do no harm; settings out of range are refused."""
+    """Probabilities of float16 logits are computed in float32, so small temperatures do no harm. Settings out of range are refused."""
     Sampling, logits = solution.sample.Sampling, draw.normal(2, 8, scale=300, dtype=torch.float16)
     faulty = {"temperature": -1.0}, {"top_k": 0}, {"top_p": 0.0}, {"top_p": 1.5}, {"repetition_penalty": 0.0}
     return {
-        "chances": solution.sample.next_token_probabilities(logits, Sampling(0.004, top_p=0.9)),
+        "probs": solution.sample.next_token_probabilities(logits, Sampling(0.004, top_p=0.9)),
         "refused": [refusal(lambda f=f: Sampling(**f)) for f in faulty],
     }
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(1)
 @matches_reference
 def test_greedy_text_goes_on_from_each_prompt(solution, draw):
     """Prompts of unequal length each go on from their own last token, the likeliest one each time."""
     model, prompts = gpt(draw), [[3], [1, 4, 1, 5, 9], [2, 6, 5]]
-    texts = solution.sample.generate(model, prompts, 6, solution.sample.Sampling(temperature=0.0))
-    return {"texts": [row(text) for text in texts], "prompts": [row(prompt) for prompt in prompts]}
+    sequences = solution.sample.generate(model, prompts, 6, solution.sample.Sampling(temperature=0.0))
+    return {"sequences": [row(sequence) for sequence in sequences], "prompts": [row(prompt) for prompt in prompts]}
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @satisfies(exactly_zero("difference"))
 def test_a_row_does_not_depend_on_its_neighbours(solution, draw):
-    """Without chance a prompt goes on alone as it does beside longer and shorter ones."""
+    """Without randomness a prompt goes on alone as it does beside longer and shorter ones."""
     model, prompts, greedy = gpt(draw), [[7, 7, 2, 8], [0], [5, 11]], solution.sample.Sampling(temperature=0.0)
-    together = [row(text) for text in solution.sample.generate(model, prompts, 5, greedy)]
+    together = [row(sequence) for sequence in solution.sample.generate(model, prompts, 5, greedy)]
     alone = [row(solution.sample.generate(model, [prompt], 5, greedy)[0]) for prompt in prompts]
     return {"together": together, "difference": torch.stack([a - b for a, b in zip(together, alone, strict=True)])}
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @matches_reference
 def test_text_ends_at_the_stop_token(solution, draw):
     """A row ends where it meets the stop token, which is left out; the others go on up to max_new_tokens."""
     follow = 20.0 * torch.eye(6)[[1, 2, 3, 4, 5, 0]]  # each token is followed by the next one
     model, greedy = Chain(follow), solution.sample.Sampling(temperature=0.0)
-    texts = lambda *prompts, n=4: [row(t) for t in solution.sample.generate(model, prompts, n, greedy, stop_token=5)]
+    sequences = lambda *prompts, n=4: [row(t) for t in solution.sample.generate(model, prompts, n, greedy, stop_token=5)]
     return {
-        "three": texts([0, 1], [3], [4]),
-        "prompt may hold it": texts([5], [4, 5, 2]),
-        "none asked for": texts([2], n=0),
+        "three": sequences([0, 1], [3], [4]),
+        "prompt may hold it": sequences([5], [4, 5, 2]),
+        "none asked for": sequences([2], n=0),
         "without a stop": row(solution.sample.generate(model, [[3]], 9, greedy)[0]),
     }
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @satisfies(frequencies("lengths", np.array([0.5, 0.25, 0.125, 0.125]), false_alarms=1e-6), random=("lengths",))
 def test_a_row_that_ended_writes_no_more(solution, draw):
-    """Where the stop token has a chance of a half, a text of at most three tokens has 0, 1, 2, 3 with 1/2, 1/4, 1/8, 1/8."""
+    """If the stop token has probability 1/2, an answer of at most three tokens has 0, 1, 2, 3 with 1/2, 1/4, 1/8, 1/8."""
     model, generator = Chain(torch.zeros(2, 2)), torch.Generator().manual_seed(draw.seed)
-    texts = solution.sample.generate(model, [[0]] * 8000, 3, stop_token=1, generator=generator)
-    lengths = torch.bincount(torch.tensor([len(text) for text in texts]), minlength=4)
-    return {"lengths": lengths.float(), "tokens": sorted({token for text in texts for token in text})}
+    sequences = solution.sample.generate(model, [[0]] * 8000, 3, stop_token=1, generator=generator)
+    lengths = torch.bincount(torch.tensor([len(sequence) for sequence in sequences]), minlength=4)
+    return {"lengths": lengths.float(), "tokens": sorted({token for sequence in sequences for token in sequence})}
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @matches_reference
 def test_long_texts_are_read_from_their_end(solution, draw):
-    """The model sees the last tokens of a text that is longer than its context, or than the context asked for."""
+    """The model sees the last tokens of a sequence that is longer than its context, or than the context asked for."""
     model, greedy = gpt(draw, n_positions=6), solution.sample.Sampling(temperature=0.0)
     prompts = [draw.integers(0, 13, 9).tolist(), [1, 2]]
     return {
@@ -227,15 +227,15 @@ def test_long_texts_are_read_from_their_end(solution, draw):
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @matches_reference
 def test_repetition_is_counted_over_the_whole_text(solution, draw):
-    """The penalty falls on every token of the text so far, prompt and answer, also beyond the context."""
+    """The penalty falls on every token of the sequence so far, prompt and answer, also beyond the context."""
     model = gpt(draw, n_positions=4)
     setting = solution.sample.Sampling(temperature=0.0, repetition_penalty=30.0)
-    texts = solution.sample.generate(model, [[0, 1, 2, 3, 4, 5], [6, 6]], 6, setting)
-    return {"texts": [row(text) for text in texts]}
+    sequences = solution.sample.generate(model, [[0, 1, 2, 3, 4, 5], [6, 6]], 6, setting)
+    return {"sequences": [row(sequence) for sequence in sequences]}
 
 
 FIRST, SECOND = (
@@ -245,60 +245,60 @@ FIRST, SECOND = (
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(1)
 @satisfies(frequencies("pairs", FIRST[:, None] * SECOND, false_alarms=1e-6), random=("pairs",))
 def test_tokens_are_drawn_with_their_chances(solution, draw):
-    """Two tokens drawn one after the other have the chances of the model: the second depends on the first that was drawn."""
-    chances = torch.tensor([*SECOND.tolist(), FIRST.tolist()])
-    model = Chain(torch.cat([chances, torch.zeros(5, 1)], dim=1).log())  # token 4 is only a beginning
+    """Two tokens drawn one after the other have the model's probabilities: the second depends on the first that was drawn."""
+    probs = torch.tensor([*SECOND.tolist(), FIRST.tolist()])
+    model = Chain(torch.cat([probs, torch.zeros(5, 1)], dim=1).log())  # token 4 is only a beginning
     generator = torch.Generator().manual_seed(draw.seed)
-    texts = torch.tensor(solution.sample.generate(model, [[4]] * 8000, 2, generator=generator))
-    counts = torch.bincount(4 * texts[:, 0] + texts[:, 1], minlength=16)
-    return {"pairs": counts.reshape(4, 4).float(), "largest token": int(texts.max()), "rows": len(texts)}
+    sequences = torch.tensor(solution.sample.generate(model, [[4]] * 8000, 2, generator=generator))
+    counts = torch.bincount(4 * sequences[:, 0] + sequences[:, 1], minlength=16)
+    return {"pairs": counts.reshape(4, 4).float(), "largest token": int(sequences.max()), "batch size": len(sequences)}
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @satisfies(frequencies("counts", np.array([0.0, 0.64, 0.36, 0.0]), false_alarms=1e-6), random=("counts",))
 def test_temperature_and_top_k_are_used(solution, draw):
-    """The settings reach the draw: chances ∝ 0.4 and 0.3 of the two likeliest, squared by a temperature of a half."""
+    """The settings reach the draw: probabilities ∝ 0.4 and 0.3 of the two likeliest, squared by a temperature of a half."""
     model = Chain(torch.tensor([[0.1, 0.4, 0.3, 0.2]]).log())
     generator, setting = torch.Generator().manual_seed(draw.seed), solution.sample.Sampling(0.5, 2)
-    texts = torch.tensor(solution.sample.generate(model, [[0]] * 8000, 1, setting, generator=generator))
-    return {"counts": torch.bincount(texts.flatten(), minlength=4).float(), "largest token": int(texts.max())}
+    sequences = torch.tensor(solution.sample.generate(model, [[0]] * 8000, 1, setting, generator=generator))
+    return {"counts": torch.bincount(sequences.flatten(), minlength=4).float(), "largest token": int(sequences.max())}
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @matches_reference
 def test_only_the_generator_decides_about_a_text(solution, draw):
-    """The same generator gives the same text, and another one another; PyTorch's own chance is not touched."""
+    """The same generator gives the same sequence, and another one another. PyTorch's own random state is not touched."""
     model, before = Chain(torch.zeros(50, 50)), torch.get_rng_state()
-    text = lambda seed: solution.sample.generate(model, [[1], [2, 3]], 20, generator=torch.Generator().manual_seed(seed))
-    first = text(5)
+    sequence = lambda seed: solution.sample.generate(model, [[1], [2, 3]], 20, generator=torch.Generator().manual_seed(seed))
+    first = sequence(5)
     return {
-        "again": first == text(5),
-        "another": first == text(6),  # 40 tokens out of 50 agree by chance once in 10^67
-        "own chance untouched": torch.equal(before, torch.get_rng_state()),
+        "again": first == sequence(5),
+        "another": first == sequence(6),  # 40 tokens out of 50 agree by chance once in 10^67
+        "random state untouched": torch.equal(before, torch.get_rng_state()),
         "lengths": [len(t) for t in first],
     }
 
 
 @part("sample.generate")
-@needs(*CHANCES)
+@needs(*PROBS)
 @weight(0.5)
 @matches_reference
 def test_model_is_asked_in_evaluation_and_left_as_it_was(solution, draw):
-    """Dropout is off while a text is written, every submodule keeps its mode, and an empty prompt is a ValueError."""
+    """Dropout is off while a sequence is written, every submodule keeps its mode, and an empty prompt is a ValueError."""
     model = gpt(draw, dropout=0.5).train()
     model.blocks[0].eval()
     greedy = solution.sample.Sampling(temperature=0.0)
-    texts = solution.sample.generate(model, [[3, 1], [8]], 5, greedy)
+    sequences = solution.sample.generate(model, [[3, 1], [8]], 5, greedy)
     return {
-        "texts": [row(text) for text in texts],
+        "sequences": [row(sequence) for sequence in sequences],
         "in training": [model.training, model.blocks[0].training, model.blocks[1].training],
         "no prompt": refusal(lambda: solution.sample.generate(model, [[1], []], 2, greedy)),
     }

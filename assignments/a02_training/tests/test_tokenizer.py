@@ -7,7 +7,7 @@ from autograder.check import matches_reference, part, refusal
 
 
 def row(tokens):
-    """Tokens as a tensor, so that a report shows the first one that departs."""
+    """Tokens as a tensor, so that a report shows the first one that differs."""
     return torch.tensor(list(tokens), dtype=torch.int64)
 
 
@@ -66,7 +66,7 @@ def test_bytes_come_back_as_the_text(solution, draw):
 @weight(1)
 @matches_reference
 def test_every_character_of_the_alphabet_is_a_token(solution, draw):
-    """The alphabet of a text has each character once, in the order of Unicode, and a token is its place there."""
+    """The alphabet of a text has each character once, in the order of Unicode, and a token is its index there."""
     tokenizer = solution.tokenizer.CharTokenizer.of("no banana, Zoë")
     return {"alphabet": tokenizer.alphabet, "tokens": row(tokenizer.encode("a no Zë")), "back": tokenizer.decode([2, 6, 7, 0, 3])}
 

@@ -32,9 +32,9 @@ def gpt(draw, **rest):
     return draw.fill_(GPT(GPTConfig(**{"vocab_size": 11, "n_positions": 8, "d_model": 8, "n_heads": 2, "n_layers": 1} | rest)))
 
 
-def batches(draw, count, rows=3, time=6):
+def batches(draw, count, batch_size=3, seq_len=6):
     """Batches of one shape."""
-    return [(draw.integers(0, 11, rows, time), draw.integers(0, 11, rows, time)) for _ in range(count)]
+    return [(draw.integers(0, 11, batch_size, seq_len), draw.integers(0, 11, batch_size, seq_len)) for _ in range(count)]
 
 
 def flat(model):
@@ -101,7 +101,7 @@ def test_evaluation_leaves_no_trace(solution, draw):
         "type": type(solution.train.evaluate(model, [first])).__name__,
         "gradients recorded": any(watched),
         "still in training": model.training,
-        "chance untouched": torch.equal(before, torch.get_rng_state()),
+        "random state untouched": torch.equal(before, torch.get_rng_state()),
         "no batch": refusal(lambda: solution.train.evaluate(model, [])),
     }
 
@@ -201,7 +201,7 @@ def go_on(model, optimizer, generator):
 def test_a_checkpoint_holds_all_that_the_next_step_depends_on(solution, draw):
     """What goes on from the file goes the same way, to the last bit: batches, dropout and running means included."""
     model, optimizer, generator, history = started(solution, draw)
-    torch.default_generator.manual_seed(1)  # after building the model, which takes more chance in float64
+    torch.default_generator.manual_seed(1)  # after building the model, which draws more random numbers in float64
     go_on(model, optimizer, generator)
     solution.train.save_checkpoint("here.pt", model, optimizer, generator, history)
     expected = go_on(model, optimizer, generator)
@@ -227,7 +227,7 @@ def test_a_checkpoint_comes_back_without_running_code(solution, draw):
     model, optimizer, generator, history = started(solution, draw)
     torch.default_generator.manual_seed(1)
     go_on(model, optimizer, generator)
-    saved, place = flat(model), next(model.parameters()).data_ptr()
+    saved, address = flat(model), next(model.parameters()).data_ptr()
     solution.train.save_checkpoint(Path("here.pt"), model, optimizer, generator, history)
     go_on(model, optimizer, generator)
     loaded = solution.train.load_checkpoint(Path("here.pt"), model, optimizer, generator)
@@ -238,7 +238,7 @@ def test_a_checkpoint_comes_back_without_running_code(solution, draw):
         "history": [[r.step, r.loss, r.lr, r.gradient_norm, r.validation] for r in loaded],
         "weights": flat(model),
         "as saved": torch.equal(flat(model), saved),
-        "in place": next(model.parameters()).data_ptr() == place,
+        "in place": next(model.parameters()).data_ptr() == address,
         "code was run": Path("code_was_run").exists(),
     }
 
@@ -370,9 +370,9 @@ def test_a_resumed_run_is_the_run_without_a_pause(solution, draw):
     """A run that breaks off and is resumed from its last checkpoint ends bit for bit where the whole one does."""
     validation = batches(draw, 1)
 
-    def run(name, chance, break_at=0, **rest):
+    def run(name, seed, break_at=0, **rest):
         model, calls = gpt(draw, dropout=0.2, bias=False), []
-        torch.default_generator.manual_seed(chance)
+        torch.default_generator.manual_seed(seed)
 
         def next_batch(generator):
             calls.append(0)
@@ -438,7 +438,7 @@ def test_a_step_keeps_pace_on_mps(solution, draw):
 
 
 def tales_model():
-    """The model of both training checks: of a01, with a start that fits its width."""
+    """The model of both training checks: of a01, with an initialisation that fits its width."""
     from given.a01_transformer.model import GPT, GPTConfig
 
     return GPT(GPTConfig(vocab_size=256, n_positions=145, d_model=64, n_heads=4, n_layers=2, init_std=0.07))
@@ -448,14 +448,15 @@ def what_follows(solution, draw, state, prefixes):
     """Log-probabilities of the next byte, each tale read from its start behind the line end of the one before."""
     model = tales_model()
     model.load_state_dict(state)
-    found = torch.zeros(len(prefixes), 256)
-    order = sorted(range(len(prefixes)), key=lambda place: len(prefixes[place]))
+    log_probs = torch.zeros(len(prefixes), 256)
+    order = sorted(range(len(prefixes)), key=lambda index: len(prefixes[index]))
     with torch.no_grad():
-        for some in (order[i : i + 64] for i in range(0, len(order), 64)):
-            texts = [torch.tensor([10, *prefixes[place]]) for place in some]
-            logits = model.eval()(nn.utils.rnn.pad_sequence(texts, batch_first=True))
-            found[some] = logits[torch.arange(len(some)), torch.tensor([len(text) - 1 for text in texts])].log_softmax(-1)
-    return {"log_probs": found}
+        for indices in (order[i : i + 64] for i in range(0, len(order), 64)):
+            sequences = [torch.tensor([10, *prefixes[index]]) for index in indices]
+            logits = model.eval()(nn.utils.rnn.pad_sequence(sequences, batch_first=True))
+            last = torch.tensor([len(sequence) - 1 for sequence in sequences])
+            log_probs[indices] = logits[torch.arange(len(indices)), last].log_softmax(-1)
+    return {"log_probs": log_probs}
 
 
 @part("train.train")

@@ -1,4 +1,4 @@
-"""Working choice of a device, of a 16-bit format, and of a seed. Same names and errors as in the assignment."""
+"""Working choice of a device, of a 16-bit format, and of a seed. Names and errors are those of the assignment."""
 
 import os
 import random
@@ -8,12 +8,15 @@ import torch
 
 
 def device_counts() -> dict[str, int]:
-    """How many devices of each kind there are."""
+    """How many devices of each kind PyTorch finds here."""
     return {"cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available()), "cpu": 1}
 
 
 def pick_device(wish: str | None = None, counts: dict[str, int] | None = None) -> torch.device:
-    """The device wished for, or the best there is."""
+    """The device that is wished for, or else the best kind there is.
+
+    ValueError: the wish is no device, or cannot be met. The message says what there is.
+    """
     counts = device_counts() if counts is None else counts
     every = [
         f"{kind}{number}" for kind in ("cuda", "mps", "cpu") for number in ["", *(f":{i}" for i in range(counts.get(kind, 0)))]
@@ -25,7 +28,10 @@ def pick_device(wish: str | None = None, counts: dict[str, int] | None = None) -
 
 
 def autocast_dtype(device: torch.device | str, cuda_has_bfloat16: bool | None = None) -> torch.dtype:
-    """bfloat16 where it is computed natively, else float16."""
+    """bfloat16 where the device computes in it natively, else float16.
+
+    ValueError: the device is neither cuda, mps nor cpu.
+    """
     formats, kind = {"cpu": torch.bfloat16, "mps": torch.float16, "cuda": torch.bfloat16}, torch.device(device).type
     if kind not in formats:
         raise ValueError(f"a device is one of {', '.join(formats)}; got {device}")
@@ -35,7 +41,10 @@ def autocast_dtype(device: torch.device | str, cuda_has_bfloat16: bool | None = 
 
 
 def seed_everything(seed: int) -> None:
-    """Python, NumPy, PyTorch; deterministic kernels alone."""
+    """Seed Python, NumPy and PyTorch, and allow deterministic kernels only.
+
+    ValueError: the seed is not a whole number from 0 to 2³² − 1.
+    """
     if type(seed) is not int or not 0 <= seed < 2**32:
         raise ValueError(f"a seed is a whole number from 0 to 2³² − 1; got {seed!r}")
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")

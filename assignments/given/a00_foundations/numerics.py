@@ -1,4 +1,7 @@
-"""Working softmax and relatives: torch's own, with rows of −inf alone as the assignment wants them; and a gradient check."""
+"""Working softmax, logsumexp, log-softmax and cross-entropy, built from PyTorch's own functions; and a gradient check.
+
+Rows of nothing but −inf give what the assignment asks for.
+"""
 
 import math
 from collections.abc import Callable, Sequence
@@ -17,19 +20,28 @@ def _wide_and_empty(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
 
 
 def row_shift(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*kept"]:
-    """Maximum of each row; 0 for a row of −inf alone."""
+    """What may be subtracted from each row: its maximum, and 0 for a row of −inf alone.
+
+    ValueError: x holds whole numbers, or there is no score along the axis.
+    """
     _, empty = _wide_and_empty(x, dim)
     return torch.where(empty, 0, torch.max(x.detach(), dim, keepdim=True).values)
 
 
 def softmax(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
-    """torch.softmax, and 0 in rows of −inf alone."""
+    """torch.softmax, and 0 in rows of −inf alone.
+
+    ValueError: x holds whole numbers, or there is no score along the axis.
+    """
     wide, empty = _wide_and_empty(x, dim)
     return torch.where(empty, 0, torch.softmax(wide.masked_fill(empty, 0), dim)).to(x.dtype)
 
 
 def logsumexp(x: Float[Tensor, "*shape"], dim: int = -1, keepdim: bool = False) -> Float[Tensor, "*rest"]:
-    """torch.logsumexp, and −inf for rows of −inf alone."""
+    """torch.logsumexp, and −inf for rows of −inf alone.
+
+    ValueError: x holds whole numbers, or there is no score along the axis.
+    """
     wide, empty = _wide_and_empty(x, dim)
     shift = row_shift(wide, dim)  # torch's own backward pass would lose the digits that large scores have in common
     out = torch.where(empty, -math.inf, torch.logsumexp(wide.masked_fill(empty, 0) - shift, dim, keepdim=True) + shift)
@@ -37,13 +49,19 @@ def logsumexp(x: Float[Tensor, "*shape"], dim: int = -1, keepdim: bool = False) 
 
 
 def log_softmax(x: Float[Tensor, "*shape"], dim: int = -1) -> Float[Tensor, "*shape"]:
-    """torch.log_softmax, and −inf in rows of −inf alone."""
+    """torch.log_softmax, and −inf in rows of −inf alone.
+
+    ValueError: x holds whole numbers, or there is no score along the axis.
+    """
     wide, empty = _wide_and_empty(x, dim)
     return torch.where(empty, wide, torch.log_softmax(wide.masked_fill(empty, 0), dim)).to(x.dtype)
 
 
 def cross_entropy(logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, "*batch"]) -> Float[Tensor, ""]:
-    """F.nll_loss of log_softmax; mean over all targets."""
+    """Mean of −log softmax(logits)[target] over all targets, in nats.
+
+    ValueError: the shapes do not fit, there is no target, or one is not in [0, classes).
+    """
     if logits.shape[:-1] != targets.shape:
         raise ValueError(f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}")
     if targets.numel() == 0 or targets.is_floating_point() or not 0 <= targets.min() <= targets.max() < logits.shape[-1]:
@@ -55,7 +73,10 @@ def cross_entropy(logits: Float[Tensor, "*batch classes"], targets: Int[Tensor, 
 def central_difference(
     function: Callable[..., Tensor], inputs: Sequence[Float[Tensor, "..."]], step: float = 1e-5
 ) -> list[Float[Tensor, "..."]]:
-    """(f(x + step) − f(x − step)) / (2 · step) for every entry."""
+    """The gradient of `function(*inputs)` by (f(x + step) − f(x − step)) / (2 · step), entry by entry.
+
+    ValueError: an input is not float64, or the function does not return one number.
+    """
     if any(x.dtype != torch.float64 for x in inputs):
         raise ValueError(f"differences need float64 (use x.double()); got {[x.dtype for x in inputs]}")
     with torch.no_grad():
@@ -69,7 +90,10 @@ def central_difference(
 
 
 def gradient_check(function: Callable[..., Tensor], inputs: Sequence[Float[Tensor, "..."]], step: float = 1e-5) -> float:
-    """Largest gap between torch.func.grad and differences, relative to the largest of either; inf if anything is not finite."""
+    """The largest gap between torch.func.grad and central differences, over the largest size of either.
+
+    It is inf if anything is NaN or infinite. Errors as in `central_difference`.
+    """
     rough = torch.cat([d.reshape(-1) for d in central_difference(function, inputs, step)])
     scalar = lambda *xs: function(*xs).reshape(())
     sharp = torch.func.grad(scalar, argnums=tuple(range(len(inputs))))(*(x.detach() for x in inputs))

@@ -1,4 +1,4 @@
-"""Working mixed precision: torch.finfo and torch.amp under the names of the assignment. `round_to` is not here."""
+"""Working mixed precision, built from torch.finfo and torch.amp. Names and errors are those of the assignment. `round_to` is not here."""
 
 import math
 from collections.abc import Callable
@@ -11,7 +11,10 @@ from torch import Tensor, nn
 
 @dataclass(frozen=True)
 class FloatFormat:
-    """A format by its bits."""
+    """A binary format by its bits.
+
+    ValueError: there are not 2 to 10 exponent bits and 1 to 50 mantissa bits.
+    """
 
     exponent_bits: int
     mantissa_bits: int
@@ -26,7 +29,7 @@ FLOAT32, FLOAT16, BFLOAT16 = FloatFormat(8, 23), FloatFormat(5, 10), FloatFormat
 
 @dataclass(frozen=True)
 class Limits:
-    """Of a format, as in torch.finfo."""
+    """What a format can hold, as in torch.finfo."""
 
     largest: float
     smallest_normal: float
@@ -35,7 +38,7 @@ class Limits:
 
 
 def limits(layout: FloatFormat) -> Limits:
-    """torch.finfo where PyTorch has a dtype with these bits; counted for all others."""
+    """The limits of a format: by torch.finfo where PyTorch has a dtype with these bits, computed for all others."""
     dtypes = {(8, 23): torch.float32, (5, 10): torch.float16, (8, 7): torch.bfloat16, (5, 2): torch.float8_e5m2}
     dtype = dtypes.get((layout.exponent_bits, layout.mantissa_bits))
     if dtype is None:
@@ -47,7 +50,10 @@ def limits(layout: FloatFormat) -> Limits:
 
 
 class LossScaler:
-    """The state of torch.amp.GradScaler: `scale` and `good_steps`."""
+    """The factor that lifts small gradients into the range of float16. It has the state of torch.amp.GradScaler.
+
+    ValueError: scale, growth, backoff or interval is out of range.
+    """
 
     def __init__(self, scale: float = 2.0**16, growth: float = 2.0, backoff: float = 0.5, interval: int = 2000):
         if not (scale > 0 and growth > 1 > backoff > 0 and interval >= 1):
@@ -56,7 +62,7 @@ class LossScaler:
         self.good_steps = 0
 
     def update(self, finite: bool) -> None:
-        """What GradScaler.update does on the device, here."""
+        """Take note of one step, as GradScaler.update does: were all its gradients finite?"""
         scale, steps = torch.tensor(self.scale, dtype=torch.float32), torch.tensor(self.good_steps, dtype=torch.int32)
         found_inf = torch.tensor(float(not finite), dtype=torch.float32)
         torch._amp_update_scale_(scale, steps, found_inf, self.growth, self.backoff, self.interval)
@@ -65,7 +71,7 @@ class LossScaler:
 
 @dataclass(frozen=True)
 class Step:
-    """What a training step did."""
+    """What a training step did. The gradient norm is unscaled, and from before clipping."""
 
     loss: float
     gradient_norm: float
@@ -80,7 +86,11 @@ def mixed_precision_step(
     dtype: torch.dtype = torch.bfloat16,
     max_norm: float = 1.0,
 ) -> Step:
-    """One step with torch.autocast and torch.amp.GradScaler, clipped; skipped when a gradient is not finite."""
+    """One training step with torch.autocast and torch.amp.GradScaler. Gradients are clipped to max_norm.
+
+    loss_of: runs the model and returns its loss. It is called once, under autocast.
+    The step is skipped when a gradient is not finite.
+    """
     device = next(model.parameters()).device.type
     amp = torch.amp.GradScaler(device, init_scale=scaler.scale)
     with torch.autocast(device, dtype, enabled=dtype is not torch.float32):
@@ -97,7 +107,7 @@ def mixed_precision_step(
 def state_bytes(
     n_parameters: int, weights: torch.dtype = torch.float32, gradients: torch.dtype = torch.float32, moments: int = 2
 ) -> dict[str, int]:
-    """Bytes of weights, gradients and optimiser, counted on tensors without memory."""
+    """Bytes that training keeps from step to step: of weights, gradients and optimiser. Tensors without memory are counted."""
     size = lambda dtype: torch.empty(n_parameters, dtype=dtype, device="meta").nbytes
     kept = moments * [torch.float32] + ([torch.float32] if torch.finfo(weights).bits < 32 else [])
     return {"weights": size(weights), "gradients": size(gradients), "optimiser": sum(map(size, kept))}

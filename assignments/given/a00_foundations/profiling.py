@@ -1,4 +1,4 @@
-"""Working measurements by way of timeit, torch.utils.flop_counter and torch.profiler."""
+"""Working measurements, built from timeit, torch.utils.flop_counter and torch.profiler."""
 
 import json
 import os
@@ -14,18 +14,19 @@ import torch
 
 
 def synchroniser(device: torch.device | str) -> Callable[[], None]:
-    """Waits for the device."""
+    """A function that waits until the device has done all that it was asked to."""
     return {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(torch.device(device).type, lambda: None)
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of every repeat."""
+    """Seconds of every repeat, in their order, without the warm-up."""
 
     seconds: tuple[float, ...]
 
     @property
     def median(self) -> float:
+        """The median of the repeats, in seconds."""
         return float(np.median(self.seconds))
 
 
@@ -36,7 +37,10 @@ def time_it(
     synchronise: Callable[[], None] | None = None,
     clock: Callable[[], float] = time.perf_counter,
 ) -> Timing:
-    """timeit with one call a repeat, from rest to rest."""
+    """How long `function` takes, by timeit with one call a repeat. The device is at rest before and after each.
+
+    ValueError: there is less than one repeat, or warm_up is negative.
+    """
     if repeats < 1 or warm_up < 0:
         raise ValueError(f"needed: at least 1 repeat and no negative warm-up; got {repeats} and {warm_up}")
     wait = synchronise or (lambda: None)
@@ -45,8 +49,10 @@ def time_it(
     return Timing(tuple(timer.repeat(repeats, number=1)))
 
 
-def forward_flops(batch: int, time: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None) -> dict[str, int]:
-    """Counted by PyTorch on tensors without memory."""
+def forward_flops(
+    batch_size: int, seq_len: int, d_model: int, n_layers: int, vocab_size: int, d_ff: int | None = None
+) -> dict[str, int]:
+    """Operations of the matrix products in one forward pass of a GPT. PyTorch counts them on tensors without memory."""
     from torch.utils.flop_counter import FlopCounterMode
 
     def counted(shape: tuple[int, ...], d_out: int) -> int:
@@ -54,23 +60,26 @@ def forward_flops(batch: int, time: int, d_model: int, n_layers: int, vocab_size
             torch.empty(*shape, device="meta") @ torch.empty(*shape[:-2], shape[-1], d_out, device="meta")
         return counter.get_total_flops()
 
-    tokens, d_ff = (batch * time, d_model), 4 * d_model if d_ff is None else d_ff
-    scores, values = counted((batch, time, d_model), time), counted((batch, time, time), d_model)
+    tokens, d_ff = (batch_size * seq_len, d_model), 4 * d_model if d_ff is None else d_ff
+    scores, values = counted((batch_size, seq_len, d_model), seq_len), counted((batch_size, seq_len, seq_len), d_model)
     return {
         "projections": n_layers * (counted(tokens, 3 * d_model) + counted(tokens, d_model)),
         "attention": n_layers * (scores + values),
-        "mlp": n_layers * (counted(tokens, d_ff) + counted((batch * time, d_ff), d_model)),
+        "mlp": n_layers * (counted(tokens, d_ff) + counted((batch_size * seq_len, d_ff), d_model)),
         "head": counted(tokens, vocab_size),
     }
 
 
 def training_flops(forward: int, recompute: bool = False) -> int:
-    """A backward pass is worth two forward passes."""
+    """Operations of a training step. A backward pass is worth two forward passes, and recomputing one more."""
     return sum([forward] * (3 + recompute))
 
 
 def share_of_peak(flops: int, seconds: float, peak: float) -> float:
-    """Achieved over possible; ValueError for what cannot be."""
+    """Operations per second that were achieved, over those that are possible.
+
+    ValueError: an argument is not positive, or the result is above 1.
+    """
     if min(flops, seconds, peak) <= 0 or flops > peak * seconds:
         raise ValueError(f"needed: all positive, and no more than the peak; got {flops}, {seconds}, {peak}")
     return flops / (peak * seconds)
@@ -83,7 +92,7 @@ def matmul_rate(size: int = 1024, dtype: torch.dtype = torch.float32, device: to
 
 
 def write_trace(function: Callable[[], object], path: str | Path, memory: bool = False) -> Path:
-    """torch.profiler, one call."""
+    """Run `function` once under torch.profiler and write a Chrome trace. Returns the path."""
     path = Path(path)
     os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # or the profiler announces every start on stderr
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -93,7 +102,7 @@ def write_trace(function: Callable[[], object], path: str | Path, memory: bool =
 
 
 def memory_changes(function: Callable[[], object]) -> list[int]:
-    """Bytes of each allocation and release on the CPU."""
+    """Bytes of each allocation (positive) and release (negative) on the CPU while `function` runs, in their order."""
     with tempfile.TemporaryDirectory() as folder:
         trace = json.loads(write_trace(function, Path(folder) / "trace.json", memory=True).read_text(encoding="utf-8"))
     events = [event for event in trace["traceEvents"] if event.get("name") == "[memory]"]
@@ -101,7 +110,10 @@ def memory_changes(function: Callable[[], object]) -> list[int]:
 
 
 def peak_memory(function: Callable[[], object], device: torch.device | str = "cpu") -> int:
-    """The allocator's counters on CUDA, running sums elsewhere."""
+    """Bytes that tensors take at the worst moment while `function` runs, beyond those taken when it starts.
+
+    On CUDA they come from the allocator's counters, elsewhere from the running sum of `memory_changes`.
+    """
     if torch.device(device).type != "cuda":
         return max(0, int(np.cumsum([0, *memory_changes(function)]).max()))
     start = torch.cuda.memory_stats(device)["allocated_bytes.all.current"]

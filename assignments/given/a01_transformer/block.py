@@ -1,4 +1,4 @@
-"""Working blocks over the given attention and layers. Same names, shapes and keys as in the assignment."""
+"""Working blocks, built from the given attention and layers. Names, shapes and keys are those of the assignment."""
 
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
@@ -8,7 +8,10 @@ from .layers import MLP, LayerNorm
 
 
 class Block(nn.Module):
-    """Pre-LN; submodules `norm_attention`, `attention`, `norm_mlp`, `mlp`; dropout in three places."""
+    """The pre-LN block. Its submodules are `norm_attention`, `attention`, `norm_mlp` and `mlp`.
+
+    Dropout acts on the attention weights, on what attention adds to the stream, and on what the MLP adds.
+    """
 
     pre = True
 
@@ -20,8 +23,9 @@ class Block(nn.Module):
         self.norm_mlp, self.mlp = norms[1], MLP(d_model, dropout, bias=bias)
 
     def forward(
-        self, x: Float[Tensor, "*batch time d_model"], mask: Bool[Tensor, "*#batch time time"] | None = None
-    ) -> Float[Tensor, "*batch time d_model"]:
+        self, x: Float[Tensor, "*batch seq_len d_model"], mask: Bool[Tensor, "*#batch seq_len seq_len"] | None = None
+    ) -> Float[Tensor, "*batch seq_len d_model"]:
+        """The stream after both additions. mask: as in MultiHeadAttention."""
         gather = lambda read: self.dropout(self.attention(read, mask))
         for norm, branch in ((self.norm_attention, gather), (self.norm_mlp, self.mlp)):
             x = branch(norm(x)).add(x) if self.pre else norm(branch(x).add(x))
@@ -29,6 +33,6 @@ class Block(nn.Module):
 
 
 class PostNormBlock(Block):
-    """The order of 2017, for comparison."""
+    """The post-LN block of 2017, for comparison. Submodules and keys are those of `Block`."""
 
     pre = False

@@ -1,4 +1,4 @@
-"""Working tools to look inside a model of this package. Same names, shapes and errors as in the assignment."""
+"""Working tools that look inside a model. Names, shapes and errors are those of the assignment."""
 
 from itertools import groupby
 from typing import TYPE_CHECKING
@@ -11,12 +11,17 @@ if TYPE_CHECKING:
     from .model import GPT
 
 
-def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "layers batch heads time time"]:
-    """Attention weights of every layer and head, as in evaluation."""
-    modes, found = {module: module.training for module in model.modules()}, []
+def attention_maps(
+    model: "GPT", tokens: Int[Tensor, "batch_size seq_len"]
+) -> Float[Tensor, "n_layers batch_size n_heads seq_len seq_len"]:
+    """Attention weights of every layer and head, computed as in evaluation. Afterwards every submodule has the mode it had.
+
+    The model raises its own ValueError for tokens that do not fit.
+    """
+    modes, maps = {module: module.training for module in model.modules()}, []
     handles = []
     for block in model.blocks:
-        read = lambda layer, seen, _: found.append(type(layer).forward(layer, *seen, return_weights=True)[1])
+        read = lambda layer, inputs, _: maps.append(type(layer).forward(layer, *inputs, return_weights=True)[1])
         handles.append(block.attention.register_forward_hook(read))
     try:
         with torch.no_grad():
@@ -26,11 +31,14 @@ def attention_maps(model: "GPT", tokens: Int[Tensor, "batch time"]) -> Float[Ten
             handle.remove()
         for module, mode in modes.items():
             module.training = mode
-    return torch.stack(found)
+    return torch.stack(maps)
 
 
 def gradient_norms(model: "GPT") -> dict[str, float]:
-    """The 2-norm of the gradients of each layer."""
+    """The 2-norm of all gradients of each layer together, after a backward pass, from the input to the output.
+
+    ValueError: a parameter has no gradient. The message names the first one.
+    """
     missing = [name for name, parameter in model.named_parameters() if parameter.grad is None]
     if missing:
         raise ValueError(f"{missing[0]} has no gradient; call backward() first")

@@ -1,4 +1,4 @@
-"""A working GPT over the given blocks. Same names, shapes, keys and errors as in the assignment."""
+"""A working GPT, built from the given blocks. Names, shapes, keys and errors are those of the assignment."""
 
 import math
 from dataclasses import dataclass
@@ -14,7 +14,10 @@ from .positions import LearnedPositions
 
 @dataclass(frozen=True)
 class GPTConfig:
-    """The size of a model and how it starts; for small models init_std=width_scaled_std(d_model)."""
+    """The size of a model and its initialisation.
+
+    init_std: standard deviation of the initial weights. For small models, take `width_scaled_std(d_model)`.
+    """
 
     vocab_size: int
     n_positions: int
@@ -27,12 +30,15 @@ class GPTConfig:
 
 
 def width_scaled_std(d_model: int) -> float:
-    """0.02 · √(768 / d_model): the start of GPT-2 at any width."""
+    """0.02 · √(768 / d_model): the standard deviation that gives a model of any width the initialisation of GPT-2."""
     return 0.02 * math.sqrt(768 / d_model)
 
 
 class GPT(nn.Module):
-    """Submodules `token_embedding`, `positions`, `blocks`, `norm`, `head` (tied)."""
+    """A decoder-only language model. Its submodules are `token_embedding`, `positions`, `blocks`, `norm` and `head`.
+
+    `head.weight` and `token_embedding.weight` are one tensor.
+    """
 
     def __init__(self, config: GPTConfig):
         super().__init__()
@@ -44,10 +50,14 @@ class GPT(nn.Module):
         self.head.register_parameter("weight", self.token_embedding.weight)
         self.init_weights()
 
-    def forward(self, tokens: Int[Tensor, "batch time"]) -> Float[Tensor, "batch time vocab"]:
-        """Logits of each next token."""
+    def forward(self, tokens: Int[Tensor, "batch_size seq_len"]) -> Float[Tensor, "batch_size seq_len vocab_size"]:
+        """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, : t + 1].
+
+        ValueError: tokens are not a (batch_size, seq_len) tensor of whole numbers, the sequence is longer than n_positions,
+        or a token is not in the vocabulary.
+        """
         if tokens.ndim != 2 or tokens.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
-            raise ValueError(f"tokens must be whole numbers (batch, time); got {tokens.dtype} {tuple(tokens.shape)}")
+            raise ValueError(f"tokens must be whole numbers (batch_size, seq_len); got {tokens.dtype} {tuple(tokens.shape)}")
         if tokens.shape[1] > self.config.n_positions:
             raise ValueError(f"got {tokens.shape[1]} tokens; the model has {self.config.n_positions} positions")
         outside = tokens[(tokens < 0) | (tokens >= self.config.vocab_size)].unique().tolist()
@@ -57,13 +67,16 @@ class GPT(nn.Module):
         return nn.Sequential(*steps)(tokens)
 
     def init_weights(self) -> None:
-        """GPT-2's start: residual projections by 1/√(2N), norms and biases as the layers have them."""
-        self.apply(self._start)
+        """Set every parameter to its initial value, as GPT-2 does.
+
+        Residual projections are scaled by 1/√(2 · n_layers). Norms and biases start as their layers have them.
+        """
+        self.apply(self._init_module)
         for block in self.blocks:
             for end in (block.attention.proj, block.mlp.contract):
                 nn.init.normal_(end.weight, 0.0, self.config.init_std / math.sqrt(2 * len(self.blocks)))
 
-    def _start(self, module: nn.Module) -> None:
+    def _init_module(self, module: nn.Module) -> None:
         if isinstance(module, LayerNorm):
             module.reset_parameters()
         elif isinstance(module, nn.Linear | nn.Embedding):
@@ -72,6 +85,6 @@ class GPT(nn.Module):
                 module.bias.data.zero_()
 
     def n_parameters(self, include_positions: bool = True) -> int:
-        """Trained numbers, shared ones once."""
+        """How many numbers are trained. A shared tensor counts once, and the position table can be left out."""
         vector = nn.utils.parameters_to_vector(self.parameters())
         return len(vector) - (0 if include_positions else self.positions.weight.numel())

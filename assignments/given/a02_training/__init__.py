@@ -1,4 +1,4 @@
-"""The training tools of a02 with PyTorch doing the work; names, arguments and errors as the assignment asks for.
+"""The training tools of a02, built from PyTorch's own functions. Names, arguments and errors are those of the assignment.
 
-Later assignments build on it; read it freely, it shows what the library offers and not how it is done.
+Later assignments build on it. You may read it: it shows what the library offers, and not how that is done.
 """

@@ -1,4 +1,4 @@
-"""The loss by F.cross_entropy, and two ways to say it."""
+"""The loss by F.cross_entropy, and two other units for it."""
 
 import numpy as np
 import torch
@@ -9,8 +9,13 @@ from torch import Tensor
 from .data import IGNORE
 
 
-def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Tensor, "*batch time"]) -> Float[Tensor, ""]:
-    """Mean over the targets that are not IGNORE."""
+def next_token_loss(
+    logits: Float[Tensor, "*batch seq_len vocab_size"], targets: Int[Tensor, "*batch seq_len"]
+) -> Float[Tensor, ""]:
+    """Mean of −ln p(target) in nats per token, over all targets that are not IGNORE.
+
+    ValueError: the shapes do not fit, a target is no token, or none is left to count.
+    """
     if targets.shape != logits.shape[:-1]:
         raise ValueError(f"logits {tuple(logits.shape)} do not fit targets {tuple(targets.shape)}")
     flat, vocab = targets.flatten().long(), logits.shape[-1]
@@ -21,13 +26,16 @@ def next_token_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Ten
 
 
 def perplexity(loss: float) -> float:
-    """e^loss."""
+    """e^loss, and infinite where float64 ends."""
     with np.errstate(over="ignore"):
         return float(np.exp(loss))
 
 
 def bits_per_byte(loss: float, n_tokens: int, n_bytes: int) -> float:
-    """Bits for each byte of the text."""
+    """Bits per byte of a text, when its n_tokens tokens cost `loss` nats each on average.
+
+    ValueError: a count is not positive.
+    """
     if min(n_tokens, n_bytes) <= 0:
         raise ValueError(f"counts must be positive; got {n_tokens} tokens, {n_bytes} bytes")
     return float(loss * np.log2(np.e) * (n_tokens / n_bytes))

@@ -1,11 +1,14 @@
-"""Working tokenizers of bytes and of characters."""
+"""Two working tokenizers: one of bytes, one of characters."""
 
 import re
 from collections.abc import Iterable, Sequence
 
 
 class ByteTokenizer:
-    """Bytes are 0 … 255, special texts follow."""
+    """Tokens 0 … 255 are bytes, and special texts follow.
+
+    ValueError: a special text is empty, or stands there twice.
+    """
 
     def __init__(self, special: Sequence[str] = ()):
         self.ids = dict(zip(special, range(256, 256 + len(special)), strict=True))
@@ -16,21 +19,24 @@ class ByteTokenizer:
         self._bytes = [bytes([b]) for b in range(256)] + [s.encode() for s in special]
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
-        """Bytes; special texts as one token if allowed."""
-        found, end = [], 0
+        """The tokens of a text. Special texts become one token if `allow_special` is True."""
+        tokens, end = [], 0
         for match in self._pattern.finditer(text) if allow_special else ():
-            found += [*text[end : match.start()].encode(), self.ids[match[0]]]
+            tokens += [*text[end : match.start()].encode(), self.ids[match[0]]]
             end = match.end()
-        return [*found, *text[end:].encode()]
+        return [*tokens, *text[end:].encode()]
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Text of any tokens; what cannot be read is U+FFFD."""
+        """The text of any tokens. What cannot be read becomes U+FFFD."""
         known = range(self.vocab_size)
         return b"".join(self._bytes[t] if t in known else b"\xef\xbf\xbd" for t in map(int, tokens)).decode(errors="replace")
 
 
 class CharTokenizer:
-    """A token for each character of an alphabet."""
+    """A token for each character of an alphabet.
+
+    ValueError: the alphabet is empty, or has a character twice.
+    """
 
     def __init__(self, alphabet: str):
         self.alphabet, self.vocab_size = alphabet, len(alphabet)
@@ -40,15 +46,15 @@ class CharTokenizer:
 
     @classmethod
     def of(cls, text: str) -> "CharTokenizer":
-        """Of all characters in a text."""
+        """The tokenizer of all characters that stand in a text."""
         return cls("".join(sorted(set(text))))
 
     def encode(self, text: str) -> list[int]:
-        """Tokens; ValueError for a character outside the alphabet."""
+        """A token for each character. ValueError: a character is outside the alphabet. The message names it and its position."""
         if odd := re.search(f"[^{re.escape(self.alphabet)}]", text):
-            raise ValueError(f"{odd[0]!r} at place {odd.start()} is not in the alphabet {self.alphabet!r}")
+            raise ValueError(f"{odd[0]!r} at position {odd.start()} is not in the alphabet {self.alphabet!r}")
         return list(map(self._ids.__getitem__, text))
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Text of any tokens."""
+        """The text of any tokens. One outside the alphabet becomes U+FFFD."""
         return "".join(dict(enumerate(self.alphabet)).get(int(t), "\ufffd") for t in tokens)

@@ -1,4 +1,4 @@
-"""A working training loop over the given parts."""
+"""A working training loop, built from the given parts."""
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -18,7 +18,7 @@ from .schedule import learning_rate
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """How to train; the fields are explained in the assignment."""
+    """How to train. The fields are explained in the assignment."""
 
     steps: int
     peak_lr: float = 6e-3
@@ -36,7 +36,7 @@ class TrainConfig:
 
 @dataclass(frozen=True)
 class Record:
-    """One step."""
+    """One step. Loss and gradient norm are those before the update."""
 
     step: int
     loss: float
@@ -47,7 +47,7 @@ class Record:
 
 @contextmanager
 def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode, and back."""
+    """Inside the `with` the model is in evaluation mode. Afterwards every submodule has the mode it had before."""
     were = {m for m in model.modules() if m.training}
     try:
         yield model.eval() and None
@@ -57,7 +57,10 @@ def evaluating(model: nn.Module) -> Iterator[None]:
 
 
 def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
-    """Mean over all targets that count."""
+    """Mean loss in nats per token over all targets of all batches that are not IGNORE.
+
+    ValueError: there is no batch.
+    """
     device = next(model.parameters()).device
     with evaluating(model), torch.inference_mode():
         pairs = [(next_token_loss(model(x.to(device)), y.to(device)).item(), (y != IGNORE).sum().item()) for x, y in batches]
@@ -69,21 +72,27 @@ def evaluate(model: nn.Module, batches: Iterable[Batch]) -> float:
 def training_step(
     model: nn.Module, optimizer: torch.optim.Optimizer, batch: Batch, lr: float, clip: float
 ) -> tuple[float, float]:
-    """One update; loss and gradient norm."""
+    """One update with this learning rate. Returns the loss before the update and the gradient norm before clipping.
+
+    If one of them is not finite there is no update.
+    """
     device = next(model.parameters()).device
     model.zero_grad()
     loss = next_token_loss(model(batch[0].to(device)), batch[1].to(device))
     loss.backward()
-    seen = loss.item(), clip_gradients(model.parameters(), clip).item()
-    if np.isfinite(seen).all():
+    loss_and_norm = loss.item(), clip_gradients(model.parameters(), clip).item()
+    if np.isfinite(loss_and_norm).all():
         for group in optimizer.param_groups:
             group.update(lr=lr)
         optimizer.step()
-    return seen
+    return loss_and_norm
 
 
 def overfits(validation: Sequence[float], patience: int) -> bool:
-    """Whether the best is `patience` validations old."""
+    """Whether each of the last `patience` validation losses is no better than the best one before them.
+
+    ValueError: patience is below 1.
+    """
     if patience < 1:
         raise ValueError(f"patience must be at least 1 validation; got {patience}")
     return bool(validation) and len(validation) - 1 - int(np.argmin(validation)) >= patience
@@ -92,7 +101,7 @@ def overfits(validation: Sequence[float], patience: int) -> bool:
 def save_checkpoint(
     path: Path | str, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator, history: Sequence[Record]
 ) -> None:
-    """All of it, by torch.save."""
+    """Write all that the next step depends on, and the history, into one file."""
     rng = [generator.get_state(), torch.random.get_rng_state(), *torch.cuda.get_rng_state_all()]
     torch.save([model.state_dict(), optimizer.state_dict(), rng, [asdict(r) for r in history]], path)
 
@@ -100,12 +109,12 @@ def save_checkpoint(
 def load_checkpoint(
     path: Path | str, model: nn.Module, optimizer: torch.optim.Optimizer, generator: torch.Generator
 ) -> list[Record]:
-    """All of it, by torch.load."""
-    weights, moments, (own, torchs, *cuda), rows = torch.load(path, "cpu", weights_only=True)
-    model.load_state_dict(weights), optimizer.load_state_dict(moments)
-    generator.set_state(own), torch.random.set_rng_state(torchs)
-    torch.cuda.set_rng_state_all(cuda) if cuda else None
-    return [Record(**row) for row in rows]
+    """Put everything back as it was when the file was written. Returns the history."""
+    weights, optimizer_state, (batch_rng, torch_rng, *cuda_rng), history = torch.load(path, "cpu", weights_only=True)
+    model.load_state_dict(weights), optimizer.load_state_dict(optimizer_state)
+    generator.set_state(batch_rng), torch.random.set_rng_state(torch_rng)
+    torch.cuda.set_rng_state_all(cuda_rng) if cuda_rng else None
+    return [Record(**record) for record in history]
 
 
 def train(
@@ -116,31 +125,37 @@ def train(
     generator: torch.Generator | None = None,
     resume: bool = False,
 ) -> list[Record]:
-    """A record for each step."""
+    """Train the model in place. Returns a record for each step.
+
+    next_batch: draws a batch with the generator it is given, once a step.
+    validation: batches to measure on, or None.
+    generator: default: one of seed 0.
+    resume: go on from `config.checkpoint` if that file is there.
+    """
     c, generator = config, generator or torch.Generator().manual_seed(0)
     optimizer = AdamW(parameter_groups(model, c.weight_decay), c.peak_lr, c.betas)
     saved = resume and c.checkpoint and Path(c.checkpoint).exists()
-    rows = load_checkpoint(c.checkpoint, model, optimizer, generator) if saved else []
+    history = load_checkpoint(c.checkpoint, model, optimizer, generator) if saved else []
     model.train()
     rates = [learning_rate(number, c.steps, c.peak_lr, c.warmup) for number in range(1, c.steps + 1)]
-    for number, rate in list(enumerate(rates, 1))[len(rows) :]:
-        if _over(rows, c):
+    for number, rate in list(enumerate(rates, 1))[len(history) :]:
+        if _over(history, c):
             break
         end, batch = number == c.steps, next_batch(generator)
-        row = dict(zip(("loss", "gradient_norm"), training_step(model, optimizer, batch, rate, c.clip), strict=True))
+        record = dict(zip(("loss", "gradient_norm"), training_step(model, optimizer, batch, rate, c.clip), strict=True))
         if validation is not None and (end or not number % c.evaluate_every):
-            row["validation"] = evaluate(model, validation)
-        rows.append(Record(step=number, lr=rate, **row))
-        if c.progress and "validation" in row:
-            print(rows[-1], flush=True)
-        if c.checkpoint and (end or not number % c.checkpoint_every or _over(rows, c)):
-            save_checkpoint(c.checkpoint, model, optimizer, generator, rows)
+            record["validation"] = evaluate(model, validation)
+        history.append(Record(step=number, lr=rate, **record))
+        if c.progress and "validation" in record:
+            print(history[-1], flush=True)
+        if c.checkpoint and (end or not number % c.checkpoint_every or _over(history, c)):
+            save_checkpoint(c.checkpoint, model, optimizer, generator, history)
     if c.metrics:
-        Path(c.metrics).write_text("".join(json.dumps(asdict(row)) + "\n" for row in rows), encoding="utf-8")
-    return rows
+        Path(c.metrics).write_text("".join(json.dumps(asdict(record)) + "\n" for record in history), encoding="utf-8")
+    return history
 
 
-def _over(rows: list[Record], c: TrainConfig) -> bool:
-    if rows and not np.isfinite([rows[-1].loss, rows[-1].gradient_norm]).all():
+def _over(history: list[Record], c: TrainConfig) -> bool:
+    if history and not np.isfinite([history[-1].loss, history[-1].gradient_norm]).all():
         return True
-    return bool(c.patience) and overfits([r.validation for r in rows if r.validation is not None], c.patience)
+    return bool(c.patience) and overfits([r.validation for r in history if r.validation is not None], c.patience)

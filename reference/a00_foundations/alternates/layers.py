@@ -60,9 +60,9 @@ class LinearByEinsum(nn.Module):
 @alternate("layers.Embedding.forward")
 def rows_by_index_select(self, tokens):
     """The rows of the flat list of tokens, and the shape of the tokens put back."""
-    n_tokens, d_model = self.weight.shape
+    vocab_size, d_model = self.weight.shape
     if tokens.dtype not in (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64):
         raise ValueError("whole numbers, please")
-    if not ((tokens >= 0) & (tokens < n_tokens)).all():
+    if not ((tokens >= 0) & (tokens < vocab_size)).all():
         raise ValueError("no such token")
     return self.weight.index_select(0, tokens.reshape(-1).to(torch.int64)).reshape(*tokens.shape, d_model)

@@ -32,15 +32,16 @@ def warm_up_timed_and_dropped(function, repeats=10, warm_up=3, synchronise=None,
 
 
 @alternate("profiling.forward_flops")
-def layer_by_layer(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def layer_by_layer(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """Every product of every layer by its three sizes."""
     product = lambda rows, inner, columns: 2 * rows * inner * columns
     d_ff = d_ff if d_ff is not None else d_model * 4
-    counts = dict.fromkeys(("projections", "attention", "mlp"), 0) | {"head": product(batch * time, d_model, vocab_size)}
+    counts = dict.fromkeys(("projections", "attention", "mlp"), 0) | {"head": product(batch_size * seq_len, d_model, vocab_size)}
     for _ in range(n_layers):
-        counts["projections"] += product(batch * time, d_model, 3 * d_model) + product(batch * time, d_model, d_model)
-        counts["attention"] += batch * (product(time, d_model, time) + product(time, time, d_model))
-        counts["mlp"] += product(batch * time, d_model, d_ff) + product(batch * time, d_ff, d_model)
+        counts["projections"] += product(batch_size * seq_len, d_model, 3 * d_model)
+        counts["projections"] += product(batch_size * seq_len, d_model, d_model)
+        counts["attention"] += batch_size * (product(seq_len, d_model, seq_len) + product(seq_len, seq_len, d_model))
+        counts["mlp"] += product(batch_size * seq_len, d_model, d_ff) + product(batch_size * seq_len, d_ff, d_model)
     return counts
 
 

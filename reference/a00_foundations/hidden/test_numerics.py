@@ -39,7 +39,7 @@ def test_log_softmax_of_a_long_float16_column(solution, draw):
 @weight(1)
 @matches_reference
 def test_loss_of_another_batch(solution, draw):
-    """A batch of texts, in bfloat16 and float32, has the reference's loss and gradient."""
+    """A batch of sequences, in bfloat16 and float32, has the reference's loss and gradient."""
     logits, targets = draw.normal(3, 7, 13, scale=6).requires_grad_(), draw.integers(0, 13, 3, 7)
     loss = solution.numerics.cross_entropy(logits, targets)
     half = solution.numerics.cross_entropy(draw.normal(5, 9, scale=2, dtype=torch.bfloat16), draw.integers(0, 9, 5))

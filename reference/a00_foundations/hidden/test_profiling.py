@@ -11,14 +11,14 @@ from autograder.check import matches_reference, part
 @matches_reference
 def test_operations_of_another_model(solution, draw):
     """Another model has its own counts."""
-    return solution.profiling.forward_flops(batch=5, time=77, d_model=130, n_layers=9, vocab_size=311, d_ff=201)
+    return solution.profiling.forward_flops(batch_size=5, seq_len=77, d_model=130, n_layers=9, vocab_size=311, d_ff=201)
 
 
 @part("profiling.peak_memory")
 @weight(1)
 @matches_reference
 def test_peak_in_the_middle(solution, draw):
-    """The worst moment lies in the middle, between pieces that come and go."""
+    """The worst moment lies in the middle, between allocations that come and go."""
 
     def function():
         kept = [torch.empty(n * 256, dtype=torch.float32, device=draw.device) for n in (700, 900, 400)]

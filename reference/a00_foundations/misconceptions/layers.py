@@ -207,7 +207,7 @@ def bias_starts_at_random(self, d_in, d_out, bias=False, init="truncated", gener
 
 @misconception("layers.Linear.__init__", pitfall=2, ask="How many products does each output add up?")
 def start_goes_by_the_outputs(self, d_in, d_out, bias=False, init="truncated", generator=None):
-    """The deviation of the truncated start is 1/√d_out."""
+    """The deviation of the truncated initialisation is 1/√d_out."""
     nn.Module.__init__(self)
     check_init(init)
     self.weight = nn.Parameter(torch.empty(d_out, d_in))
@@ -220,7 +220,7 @@ def start_goes_by_the_outputs(self, d_in, d_out, bias=False, init="truncated", g
 
 @misconception("layers.Linear.__init__", ask="What is `init` for?")
 def one_start_for_all(self, d_in, d_out, bias=False, init="truncated", generator=None):
-    """The start is the truncated one, whatever was asked for."""
+    """The initialisation is the truncated one, whatever was asked for."""
     nn.Module.__init__(self)
     check_init(init)
     self.weight = nn.Parameter(torch.empty(d_out, d_in))
@@ -257,7 +257,7 @@ def tokens_count_from_the_end(self, tokens):
 
 @misconception("layers.Embedding.forward", ask="Which is the last row of a table of n?")
 def first_token_too_many_is_let_through(self, tokens):
-    """The token n_tokens is taken for the last one, and PyTorch's own error comes out."""
+    """The token vocab_size is taken for the last one, and PyTorch's own error comes out."""
     if tokens.is_floating_point() or tokens.dtype == torch.bool:
         raise ValueError("no whole numbers")
     if tokens.numel() and (tokens.min() < 0 or tokens.max() > self.weight.shape[0]):
@@ -301,15 +301,15 @@ def repeated_token_learns_once(self, tokens):
 
 
 @misconception("layers.Embedding.__init__", ask="What is `std` for?")
-def table_starts_at_deviation_one(self, n_tokens, d_model, std=1.0, generator=None):
+def table_starts_at_deviation_one(self, vocab_size, d_model, std=1.0, generator=None):
     """The table starts with deviation 1, whatever was asked for."""
     nn.Module.__init__(self)
-    self.weight = nn.Parameter(torch.empty(n_tokens, d_model))
+    self.weight = nn.Parameter(torch.empty(vocab_size, d_model))
     truncated_normal_(self.weight, 1.0, generator=generator)
 
 
-@misconception("layers.Embedding.__init__", ask="Which start does the table name?")
-def table_starts_with_tails(self, n_tokens, d_model, std=1.0, generator=None):
+@misconception("layers.Embedding.__init__", ask="Which initialisation does the table name?")
+def table_starts_with_tails(self, vocab_size, d_model, std=1.0, generator=None):
     """The table starts from plain normal numbers, whose tails are not cut off."""
     nn.Module.__init__(self)
-    self.weight = nn.Parameter(torch.randn(n_tokens, d_model, generator=generator) * std)
+    self.weight = nn.Parameter(torch.randn(vocab_size, d_model, generator=generator) * std)

@@ -71,7 +71,7 @@ def softmax_without_a_shift(x, dim=-1):
 
 @misconception("numerics.softmax", pitfall=7, ask="What is `dim` for?")
 def softmax_of_the_last_axis(x, dim=-1):
-    """The shares are always those along the last axis, whatever `dim` says."""
+    """The probabilities are always those along the last axis, whatever `dim` says."""
     check_scores(x, dim)
     powers = (widened(x) - row_shift(widened(x))).exp()
     total = powers.sum(-1, keepdim=True)
@@ -94,9 +94,9 @@ def nan_is_hidden_on_the_way_forward(x, dim=-1):
     return torch.nan_to_num(powers / powers.sum(dim, keepdim=True), nan=0.0).to(x.dtype)
 
 
-@misconception("numerics.softmax", pitfall=3, ask="What do the shares of an empty row add up to?")
+@misconception("numerics.softmax", pitfall=3, ask="What do the probabilities of an empty row add up to?")
 def empty_row_is_shared_out_evenly(x, dim=-1):
-    """−inf is replaced by a very low number, so an empty row gets equal shares instead of none."""
+    """−inf is replaced by a very low number, so an empty row gets equal probabilities instead of none."""
     check_scores(x, dim)
     wide = widened(x).clamp_min(-1e9)
     powers = (wide - row_shift(wide, dim)).exp()
@@ -114,7 +114,7 @@ def softmax_in_the_dtype_of_the_scores(x, dim=-1):
 
 @misconception("numerics.softmax", pitfall=9, ask="What does .float() do to float64?")
 def softmax_narrows_float64(x, dim=-1):
-    """Scores are always turned into float32, float64 too, which loses half of its digits."""
+    """Scores are always converted to float32, float64 too, which loses half of its digits."""
     check_scores(x, dim)
     wide = x.float()
     powers = (wide - row_shift(wide, dim)).exp()
@@ -149,9 +149,9 @@ def logsumexp_always_drops_its_axis(x, dim=-1, keepdim=False):
     return (shift.squeeze(dim) + total.masked_fill(total == 0, 1).log()).masked_fill(total == 0, -math.inf).to(x.dtype)
 
 
-@misconception("numerics.logsumexp", pitfall=3, ask="What is the slope of the logarithm at 0?")
+@misconception("numerics.logsumexp", pitfall=3, ask="What is the derivative of the logarithm at 0?")
 def empty_row_has_a_nan_slope(x, dim=-1, keepdim=False):
-    """The logarithm of the sum 0 of an empty row is right, and its slope is not a number."""
+    """The logarithm of the sum 0 of an empty row is right, and its derivative is not a number."""
     check_scores(x, dim)
     wide = widened(x)
     shift = row_shift(wide, dim)
@@ -236,7 +236,7 @@ def mean_over_the_classes_too(logits, targets):
     return -log_softmax(widened(logits)).gather(-1, targets.long().unsqueeze(-1)).sum() / logits.numel()
 
 
-@misconception("numerics.cross_entropy", ask="What is the sign of the logarithm of a share?")
+@misconception("numerics.cross_entropy", ask="What is the sign of the logarithm of a probability?")
 def loss_without_its_minus(logits, targets):
     """The mean logarithm has lost its minus, so training would make it worse."""
     check_targets(logits, targets)
@@ -311,7 +311,7 @@ def divided_by_one_step(function, inputs, step=1e-5):
 
 @misconception("numerics.central_difference", pitfall=11, ask="Where does each entry stand while the next one is moved?")
 def entry_stays_where_it_was_moved(function, inputs, step=1e-5):
-    """An entry is not put back, so all entries after it are looked at from another place."""
+    """An entry is not put back, so all entries after it are looked at from another point."""
     check_inputs(function, inputs)
     moved = [x.detach().clone(memory_format=torch.contiguous_format) for x in inputs]
     gradients = [torch.zeros_like(x) for x in moved]

@@ -110,60 +110,60 @@ def seconds_of_another_clock(function, repeats=10, warm_up=3, synchronise=None, 
     return Timing(tuple(float(s) for s in seconds))
 
 
-def counts_of(batch, time, d_model, n_layers, vocab_size, d_ff):
+def counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff):
     """The counts as they should be."""
-    tokens = batch * time
+    tokens = batch_size * seq_len
     return {
         "projections": n_layers * 8 * tokens * d_model**2,
-        "attention": n_layers * 4 * tokens * time * d_model,
+        "attention": n_layers * 4 * tokens * seq_len * d_model,
         "mlp": n_layers * 4 * tokens * d_model * (4 * d_model if d_ff is None else d_ff),
         "head": 2 * tokens * d_model * vocab_size,
     }
 
 
 @misconception("profiling.forward_flops", pitfall=4, ask="How many operations is a · b + c?")
-def one_operation_for_two(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def one_operation_for_two(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """A multiplication and an addition are counted as one operation."""
-    return {name: n // 2 for name, n in counts_of(batch, time, d_model, n_layers, vocab_size, d_ff).items()}
+    return {name: n // 2 for name, n in counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff).items()}
 
 
-@misconception("profiling.forward_flops", pitfall=5, ask="How many scores has a text of T tokens?")
-def attention_forgets_the_square(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+@misconception("profiling.forward_flops", pitfall=5, ask="How many scores has a sequence of T tokens?")
+def attention_forgets_the_square(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """Attention is counted as if each token looked at one token alone."""
-    counts = counts_of(batch, time, d_model, n_layers, vocab_size, d_ff)
-    return counts | {"attention": counts["attention"] // time}
+    counts = counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff)
+    return counts | {"attention": counts["attention"] // seq_len}
 
 
 @misconception("profiling.forward_flops", pitfall=5, ask="How often are logits made?")
-def head_in_every_layer(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def head_in_every_layer(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """The head is counted once for each layer."""
-    counts = counts_of(batch, time, d_model, n_layers, vocab_size, d_ff)
+    counts = counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff)
     return counts | {"head": counts["head"] * n_layers}
 
 
 @misconception("profiling.forward_flops", pitfall=6, ask="What is d_ff for?")
-def mlp_is_always_four_times_as_wide(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def mlp_is_always_four_times_as_wide(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """The MLP is counted as four times as wide as d_model, whatever d_ff says."""
-    return counts_of(batch, time, d_model, n_layers, vocab_size, None)
+    return counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, None)
 
 
 @misconception("profiling.forward_flops", ask="What does a width of 0 mean?")
-def no_width_means_the_usual(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def no_width_means_the_usual(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """A width of 0 is taken for none given, because both are false."""
-    return counts_of(batch, time, d_model, n_layers, vocab_size, d_ff or 4 * d_model)
+    return counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff or 4 * d_model)
 
 
 @misconception("profiling.forward_flops", ask="Which matrix follows attention?")
-def three_projections(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def three_projections(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """The projection that follows attention is not counted."""
-    counts = counts_of(batch, time, d_model, n_layers, vocab_size, d_ff)
+    counts = counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff)
     return counts | {"projections": counts["projections"] // 4 * 3}
 
 
 @misconception("profiling.forward_flops", ask="Which two products does attention have?")
-def scores_without_the_weighted_values(batch, time, d_model, n_layers, vocab_size, d_ff=None):
+def scores_without_the_weighted_values(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff=None):
     """Only the scores of attention are counted, and not the weighted values."""
-    counts = counts_of(batch, time, d_model, n_layers, vocab_size, d_ff)
+    counts = counts_of(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff)
     return counts | {"attention": counts["attention"] // 2}
 
 
@@ -260,7 +260,7 @@ def what_is_left_at_the_end(function, device="cpu"):
     return max(0, sum(memory_changes(function)))
 
 
-@misconception("profiling.peak_memory", pitfall=8, ask="How many pieces can be there at once?")
+@misconception("profiling.peak_memory", pitfall=8, ask="How many allocations can be there at once?")
 def largest_single_piece(function, device="cpu"):
     """The largest single allocation is taken for the peak."""
     return max(memory_changes(function), default=0)

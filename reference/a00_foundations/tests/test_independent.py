@@ -300,7 +300,7 @@ def test_activations_are_what_the_products_need(reference):
 
 def test_operations_are_those_that_torch_counts(solution):
     """A GPT on tensors without memory, every product counted by torch's own counter, forward and backward."""
-    batch, time, d_model, n_layers, vocab_size, d_ff = 2, 6, 8, 3, 17, 20
+    batch_size, seq_len, d_model, n_layers, vocab_size, d_ff = 2, 6, 8, 3, 17, 20
 
     class Layer(nn.Module):
         def __init__(self):
@@ -315,12 +315,12 @@ def test_operations_are_those_that_torch_counts(solution):
 
     with torch.device("meta"):
         model = nn.Sequential(*[Layer() for _ in range(n_layers)], nn.Linear(d_model, vocab_size, bias=False))
-        x = torch.randn(batch, time, d_model, requires_grad=True)
+        x = torch.randn(batch_size, seq_len, d_model, requires_grad=True)
     with FlopCounterMode(display=False) as forward:
         out = model(x)
     with FlopCounterMode(display=False) as backward:
         out.sum().backward()
-    ours = sum(solution.profiling.forward_flops(batch, time, d_model, n_layers, vocab_size, d_ff).values())
+    ours = sum(solution.profiling.forward_flops(batch_size, seq_len, d_model, n_layers, vocab_size, d_ff).values())
     assert ours == forward.get_total_flops()
     assert solution.profiling.training_flops(ours) == forward.get_total_flops() + backward.get_total_flops()
 

@@ -58,16 +58,16 @@ def one_matrix_for_three(self, x):
     q, k, v = torch.split(
         x @ torch.cat([self.query.weight, self.key.weight, self.value.weight]).mT, self.query.out_features, dim=-1
     )
-    time = x.shape[-2]
-    return scaled_dot_product_attention(q, k, v, causal_mask(time, time, x.device))[0]
+    seq_len = x.shape[-2]
+    return scaled_dot_product_attention(q, k, v, causal_mask(seq_len, seq_len, x.device))[0]
 
 
 @alternate("attention.MultiHeadAttention.forward")
 def thirds_by_chunk(self, x, mask=None, return_weights=False):
     """Thirds by chunk, heads by view and transpose, contiguous copies, and dropout on the weights whatever the mode."""
-    time, shape = x.shape[-2], (*x.shape[:-1], self.n_heads, self.head_dim)
+    seq_len, shape = x.shape[-2], (*x.shape[:-1], self.n_heads, self.head_dim)
     q, k, v = (third.reshape(shape).transpose(-2, -3).contiguous() for third in self.qkv(x).chunk(3, dim=-1))
-    mask = causal_mask(time, device=x.device) if mask is None else mask
+    mask = causal_mask(seq_len, device=x.device) if mask is None else mask
     _, weights = scaled_dot_product_attention(q, k, v, mask[..., None, :, :])
     out = self.dropout(weights) @ v
     out = self.proj(out.transpose(-2, -3).reshape(x.shape))
@@ -87,7 +87,7 @@ class ThreeSlicesOfOneMatrix(nn.Module):
         self.proj = nn.Linear(d_model, d_model, bias)
 
     def forward(self, x, mask=None, return_weights=False):
-        *_, time, d = x.shape
+        *_, seq_len, d = x.shape
         thirds = []
         for i in range(3):
             third = x @ self.qkv.weight[i * d : (i + 1) * d].T
@@ -95,7 +95,7 @@ class ThreeSlicesOfOneMatrix(nn.Module):
                 third = third + self.qkv.bias[i * d : (i + 1) * d]
             thirds.append(third.reshape(*x.shape[:-1], self.n_heads, d // self.n_heads))
         q, k, v = thirds
-        mask = causal_mask(time, device=x.device) if mask is None else mask
+        mask = causal_mask(seq_len, device=x.device) if mask is None else mask
         heads = [q.movedim(-2, -3), k.movedim(-2, -3), v.movedim(-2, -3)]
         _, weights = scaled_dot_product_attention(*heads, mask.unsqueeze(-3))
         kept = nn.functional.dropout(weights, self.p, self.training)

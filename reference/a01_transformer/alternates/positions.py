@@ -24,7 +24,7 @@ def rates_by_exponential(n_positions, d_model, base=10_000.0, dtype=None):
 @alternate("positions.LearnedPositions.forward")
 def rows_by_lookup(self, x, offset=0):
     """The rows are looked up one by one, as those of an embedding are."""
-    time = x.shape[-2]
-    if offset < 0 or offset + time > self.n_positions:
-        raise ValueError(f"the table has no positions {offset} to {offset + time - 1}")
-    return self.weight.index_select(0, torch.arange(offset, offset + time, device=x.device)).expand_as(x) + x
+    seq_len = x.shape[-2]
+    if offset < 0 or offset + seq_len > self.n_positions:
+        raise ValueError(f"the table has no positions {offset} to {offset + seq_len - 1}")
+    return self.weight.index_select(0, torch.arange(offset, offset + seq_len, device=x.device)).expand_as(x) + x

@@ -10,7 +10,7 @@ from autograder.check import matches_reference, needs, part
 @weight(1)
 @matches_reference
 def test_blind_rows_beside_seeing_ones(solution, draw):
-    """A mask that blinds some queries of some heads leaves the others as they are, gradients included."""
+    """A mask that hides every key from some queries of some heads leaves the others as they are, gradients included."""
     q, k, v = draw.normal(3, 2, 6, 5).requires_grad_(), draw.normal(3, 2, 9, 5).requires_grad_(), draw.normal(3, 2, 9, 4)
     mask = draw.bernoulli(0.2, 3, 1, 6, 9)
     out, weights = solution.attention.scaled_dot_product_attention(q, k, v.requires_grad_(), mask)
@@ -22,7 +22,7 @@ def test_blind_rows_beside_seeing_ones(solution, draw):
 @weight(1)
 @matches_reference
 def test_seven_heads_of_three_channels(solution, draw):
-    """Other sizes, two leading axes and a mask for each text give the reference's output, weights and gradients."""
+    """Other sizes, two leading axes and a mask for each sequence give the reference's output, weights and gradients."""
     module, x = draw.fill_(solution.attention.MultiHeadAttention(21, 7, bias=False)), draw.normal(2, 3, 4, 21).requires_grad_()
     mask = draw.bernoulli(0.4, 2, 3, 4, 4) | torch.eye(4, dtype=torch.bool)
     out, weights = module(x, mask, return_weights=True)

@@ -81,14 +81,16 @@ def maps_of_the_stream_before_its_norm(model, tokens):
 @misconception("inspect.attention_maps", pitfall=4, ask="What happens at the model's next forward pass?")
 def hooks_stay_on_the_model(model, tokens):
     """The hooks that caught the maps stay registered."""
-    modes, seen = [(module, module.training) for module in model.modules()], []
+    modes, attention_inputs = [(module, module.training) for module in model.modules()], []
     for block in model.blocks:
-        block.attention.register_forward_pre_hook(lambda _module, inputs: seen.append(inputs[0]))
+        block.attention.register_forward_pre_hook(lambda _module, inputs: attention_inputs.append(inputs[0]))
     try:
         model.eval()
         with torch.no_grad():
             model(tokens)
-            return torch.stack([b.attention(x, return_weights=True)[1] for b, x in zip(model.blocks, list(seen), strict=False)])
+            return torch.stack(
+                [b.attention(x, return_weights=True)[1] for b, x in zip(model.blocks, list(attention_inputs), strict=False)]
+            )
     finally:
         for module, mode in modes:
             module.training = mode

@@ -39,7 +39,7 @@ def eps_outside_the_root(self, x):
 
 @misconception("layers.LayerNorm.forward", pitfall=3, ask="May one token's norm depend on the token after it?")
 def norm_over_the_wrong_axis(self, x):
-    """Mean and variance are taken over the tokens of a text instead of the channels of a token."""
+    """Mean and variance are taken over the tokens of a sequence instead of the channels of a token."""
     wide = wide_and_checked(self, x)
     axis = -2 if x.ndim > 1 else -1
     centred = wide - wide.mean(dim=axis, keepdim=True)

@@ -161,10 +161,10 @@ def vectors_are_left_alone(self):
 @misconception("model.GPT.init_weights", pitfall=6, ask="What kind of module is self.positions?")
 def positions_keep_their_own_start(self):
     """A loop over linear layers and embeddings does not meet the position table."""
-    places = self.positions.weight.detach().clone()
+    before = self.positions.weight.detach().clone()
     start(self, self.config.init_std / math.sqrt(2 * self.config.n_layers))
     with torch.no_grad():
-        self.positions.weight.copy_(places)
+        self.positions.weight.copy_(before)
 
 
 @misconception("model.GPT.n_parameters", pitfall=5, ask="How many tensors are there for the two names?")

@@ -27,9 +27,9 @@ def exponent_counts_pairs(n_positions, d_model, base=10_000.0, dtype=None):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)
 
 
-@misconception("positions.sinusoidal_positions", pitfall=2, ask="Do channels 2i and 2i + 1 turn equally fast?")
+@misconception("positions.sinusoidal_positions", pitfall=2, ask="Do channels 2i and 2i + 1 rotate equally fast?")
 def every_channel_has_its_own_rate(n_positions, d_model, base=10_000.0, dtype=None):
-    """Each channel has a rate of its own, so that a sine and the cosine beside it turn at different speeds."""
+    """Each channel has a rate of its own, so that a sine and the cosine beside it rotate at different speeds."""
     if d_model % 2:
         raise ValueError("d_model must be even")
     dtype = torch.get_default_dtype() if dtype is None else dtype
@@ -61,13 +61,15 @@ def angles_in_low_precision(n_positions, d_model, base=10_000.0, dtype=None):
     return torch.stack([angles.sin(), angles.cos()], dim=-1).flatten(-2).to(dtype)
 
 
-@misconception("positions.LearnedPositions.forward", pitfall=3, ask="What does the second text of the batch know about order?")
+@misconception(
+    "positions.LearnedPositions.forward", pitfall=3, ask="What does the second sequence of the batch know about order?"
+)
 def positions_for_the_first_text_alone(self, x, offset=0):
-    """Only the first text of a batch gets its positions."""
-    time = x.shape[-2]
-    if offset < 0 or offset + time > self.n_positions:
+    """Only the first sequence of a batch gets its positions."""
+    seq_len = x.shape[-2]
+    if offset < 0 or offset + seq_len > self.n_positions:
         raise ValueError("no such position")
-    rows = self.weight[offset : offset + time].expand_as(x)
+    rows = self.weight[offset : offset + seq_len].expand_as(x)
     first = torch.zeros(x.shape[:-2], device=x.device)
     first[(0,) * first.ndim] = 1
     return x + rows * first[..., None, None].to(x.dtype)
@@ -76,17 +78,17 @@ def positions_for_the_first_text_alone(self, x, offset=0):
 @misconception("positions.LearnedPositions.forward", pitfall=4, ask="At which position does x[..., 0, :] stand?")
 def offset_is_ignored(self, x, offset=0):
     """Counting starts at 0 in every call, whatever the offset."""
-    time = x.shape[-2]
-    if offset < 0 or offset + time > self.n_positions:
+    seq_len = x.shape[-2]
+    if offset < 0 or offset + seq_len > self.n_positions:
         raise ValueError("no such position")
-    return x + self.weight[:time]
+    return x + self.weight[:seq_len]
 
 
 @misconception("positions.LearnedPositions.forward", ask="What does the caller's x hold afterwards?")
 def positions_are_added_in_place(self, x, offset=0):
     """The rows are added to the caller's own tensor."""
-    time = x.shape[-2]
-    if offset < 0 or offset + time > self.n_positions:
+    seq_len = x.shape[-2]
+    if offset < 0 or offset + seq_len > self.n_positions:
         raise ValueError("no such position")
-    x += self.weight[offset : offset + time]
+    x += self.weight[offset : offset + seq_len]
     return x

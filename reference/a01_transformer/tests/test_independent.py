@@ -191,7 +191,7 @@ def gpt2_key(name: str) -> str:
     parts = {"token_embedding": "wte", "positions": "wpe", "blocks": "h", "norm": "ln_f"}
     parts |= {"norm_attention": "ln_1", "norm_mlp": "ln_2", "attention": "attn", "qkv": "c_attn", "proj": "c_proj"}
     parts |= {"expand": "c_fc", "contract": "c_proj"}
-    key = ".".join(parts.get(piece, piece) for piece in name.split("."))
+    key = ".".join(parts.get(word, word) for word in name.split("."))
     return "lm_head.weight" if name == "head.weight" else f"transformer.{key}"
 
 

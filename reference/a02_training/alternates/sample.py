@@ -24,8 +24,8 @@ def top_p_row_by_row(logits, p):
     rows = logits.reshape(-1, logits.shape[-1])
     kept = torch.full_like(rows, -math.inf)
     for row, out in zip(rows, kept, strict=True):
-        chances = torch.softmax(row.float() if row.dtype != torch.float64 else row, 0)
-        ordered, tokens = torch.sort(chances, descending=True, stable=True)
+        probs = torch.softmax(row.float() if row.dtype != torch.float64 else row, 0)
+        ordered, tokens = torch.sort(probs, descending=True, stable=True)
         reached = int((ordered.cumsum(0) < p).sum())
         out[tokens[: reached + 1]] = row[tokens[: reached + 1]]
     return kept.view_as(logits)
@@ -33,7 +33,7 @@ def top_p_row_by_row(logits, p):
 
 @alternate("sample.generate")
 def generate_row_by_row(model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None):
-    """Rows of the same length go together, and the others wait for nobody; chance is drawn in the order of the rows, step by step."""
+    """Each row is computed on its own. Tokens are drawn in the order of the rows, step by step."""
     if any(len(prompt) == 0 for prompt in prompts):
         raise ValueError("an empty prompt")
     context = context or model.config.n_positions
@@ -46,9 +46,9 @@ def generate_row_by_row(model, prompts, max_new_tokens, sampling=Sampling(), sto
             for _ in range(max_new_tokens):
                 chosen = {}
                 for row in open_rows:
-                    text = torch.tensor([*prompts[row], *answers[row]], device=device)
-                    logits = model(text[-context:][None])[0, -1].cpu()
-                    present = torch.zeros(len(logits), dtype=torch.bool).index_fill(0, text.cpu(), True)
+                    sequence = torch.tensor([*prompts[row], *answers[row]], device=device)
+                    logits = model(sequence[-context:][None])[0, -1].cpu()
+                    present = torch.zeros(len(logits), dtype=torch.bool).index_fill(0, sequence.cpu(), True)
                     chosen[row] = next_token_probabilities(logits, sampling, present)
                 if not chosen:
                     break

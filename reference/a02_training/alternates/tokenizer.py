@@ -5,13 +5,13 @@ from tools.author.cases import alternate
 
 @alternate("tokenizer.ByteTokenizer.encode")
 def encode_from_left_to_right(self, text, allow_special=False):
-    """At each place the special texts are tried, longest first; no regular expression."""
+    """At each position the special texts are tried, longest first; no regular expression."""
     names = sorted(self.ids, key=len, reverse=True) if allow_special else []
-    tokens, place = [], 0
-    while place < len(text):
-        name = next((name for name in names if text.startswith(name, place)), None)
-        tokens.extend(text[place].encode() if name is None else [self.ids[name]])
-        place += 1 if name is None else len(name)
+    tokens, position = [], 0
+    while position < len(text):
+        name = next((name for name in names if text.startswith(name, position)), None)
+        tokens.extend(text[position].encode() if name is None else [self.ids[name]])
+        position += 1 if name is None else len(name)
     return tokens
 
 

@@ -9,21 +9,21 @@ from autograder.check import matches_reference, part, same, satisfies
 
 @part("optim.AdamW")
 @weight(1)
-@satisfies(same("mine", "torch"))
+@satisfies(same("actual", "torch"))
 def test_path_of_torch_with_other_settings(solution, draw):
     """Twelve updates with gradients that shrink and grow, some missing, take the path of torch.optim.AdamW."""
-    mine = list(draw.fill_(nn.ParameterList([torch.zeros(3, 4), torch.zeros(2, 2, 2), torch.zeros(7)])).parameters())
-    theirs = [nn.Parameter(parameter.detach().clone()) for parameter in mine]
+    actual = list(draw.fill_(nn.ParameterList([torch.zeros(3, 4), torch.zeros(2, 2, 2), torch.zeros(7)])).parameters())
+    expected = [nn.Parameter(parameter.detach().clone()) for parameter in actual]
     settings = {"lr": 0.2, "betas": (0.6, 0.9), "eps": 1e-4, "weight_decay": 0.3}
-    optimizers = solution.optim.AdamW(mine, **settings), torch.optim.AdamW(theirs, **settings)
+    optimizers = solution.optim.AdamW(actual, **settings), torch.optim.AdamW(expected, **settings)
     for step in range(12):
-        gradients = [draw.normal(*parameter.shape) * 3.0 ** (step % 5 - 2) for parameter in mine]
-        for chosen, optimizer in zip((mine, theirs), optimizers, strict=True):
-            for place, parameter in enumerate(chosen):
-                parameter.grad = None if (step + place) % 4 == 0 else gradients[place].clone()
+        gradients = [draw.normal(*parameter.shape) * 3.0 ** (step % 5 - 2) for parameter in actual]
+        for chosen, optimizer in zip((actual, expected), optimizers, strict=True):
+            for index, parameter in enumerate(chosen):
+                parameter.grad = None if (step + index) % 4 == 0 else gradients[index].clone()
             optimizer.step()
-    flat = [torch.cat([parameter.detach().flatten() for parameter in chosen]) for chosen in (mine, theirs)]
-    return {"mine": flat[0], "torch": flat[1]}
+    flat = [torch.cat([parameter.detach().flatten() for parameter in chosen]) for chosen in (actual, expected)]
+    return {"actual": flat[0], "torch": flat[1]}
 
 
 @part("optim.clip_gradients")

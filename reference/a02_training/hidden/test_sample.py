@@ -39,4 +39,4 @@ def test_answers_to_prompts_of_other_lengths(solution, draw):
     stop = solution.sample.generate(model, prompts[:1], 3, greedy)[0][2]
     together = solution.sample.generate(model, prompts, 8, greedy, stop_token=stop)
     alone = [solution.sample.generate(model, [prompt], 8, greedy, stop_token=stop)[0] for prompt in prompts]
-    return {"texts": [torch.tensor([*text, -1]) for text in together], "alone": together == alone}
+    return {"sequences": [torch.tensor([*sequence, -1]) for sequence in together], "alone": together == alone}

@@ -60,12 +60,12 @@ def opinions(solution, draw, state, prefixes):
 @limits(seconds=120)
 @trains_to(opinions, share=0.96, corpus={"tales": {"seed": 70_313, "size": 600_000, "held_out": 60_000}})
 def test_model_learns_other_tales(solution, draw, text):
-    """In 400 steps with a tale per row a small model learns a language with other words and chances nearly to the best there is."""
+    """In 400 steps with a tale per row a small model learns a language of other words and probabilities nearly to the best."""
     tales, model = text.splitlines(keepends=True), small_model()
 
     def next_batch(generator):
         drawn = torch.randint(len(tales), (8,), generator=generator).tolist()
-        return solution.data.document_rows([list(tales[place]) for place in drawn], 10)
+        return solution.data.document_rows([list(tales[index]) for index in drawn], 10)
 
     settings, generator = solution.train.TrainConfig(steps=400), torch.Generator().manual_seed(draw.seed)
     history = solution.train.train(model, next_batch, settings, generator=generator)

@@ -48,41 +48,41 @@ def file_can_be_written_to(path):
     return tokens
 
 
-def cut(data, starts, time):
-    """Windows of time + 1 tokens from these starts."""
-    return torch.from_numpy(np.stack([data[start : start + time + 1] for start in starts]).astype(np.int64))
+def cut(data, starts, seq_len):
+    """Windows of seq_len + 1 tokens from these starts."""
+    return torch.from_numpy(np.stack([data[start : start + seq_len + 1] for start in starts]).astype(np.int64))
 
 
-def check_batch(data, rows, time):
+def check_batch(data, batch_size, seq_len):
     """The argument checks of random_batch, which every version keeps."""
-    if rows < 1 or time < 1 or len(data) < time + 1:
+    if batch_size < 1 or seq_len < 1 or len(data) < seq_len + 1:
         raise ValueError("no such batch")
 
 
 @misconception("data.random_batch", pitfall=1, ask="Which token should follow inputs[b, : t + 1]?")
-def targets_are_not_shifted(data, rows, time, generator):
+def targets_are_not_shifted(data, batch_size, seq_len, generator):
     """The targets are the inputs themselves, so the model learns to copy and not to predict."""
-    check_batch(data, rows, time)
-    windows = cut(data, torch.randint(len(data) - time, (rows,), generator=generator).tolist(), time)
+    check_batch(data, batch_size, seq_len)
+    windows = cut(data, torch.randint(len(data) - seq_len, (batch_size,), generator=generator).tolist(), seq_len)
     return windows[:, :-1], windows[:, :-1]
 
 
 @misconception("data.random_batch", pitfall=1, ask="Which token should follow inputs[b, : t + 1]?")
-def targets_are_shifted_twice(data, rows, time, generator):
+def targets_are_shifted_twice(data, batch_size, seq_len, generator):
     """The targets are two tokens ahead of the inputs, so the next token is never learnt."""
-    check_batch(data, rows, time)
-    starts = torch.randint(max(1, len(data) - time - 1), (rows,), generator=generator).tolist()
+    check_batch(data, batch_size, seq_len)
+    starts = torch.randint(max(1, len(data) - seq_len - 1), (batch_size,), generator=generator).tolist()
     windows = torch.from_numpy(
-        np.stack([np.resize(data[start : start + time + 2], time + 2) for start in starts]).astype(np.int64)
+        np.stack([np.resize(data[start : start + seq_len + 2], seq_len + 2) for start in starts]).astype(np.int64)
     )
     return windows[:, :-2], windows[:, 2:]
 
 
 @misconception("data.random_batch", pitfall=2, ask="Is the upper end of torch.randint one of its numbers?")
-def last_start_is_left_out(data, rows, time, generator):
+def last_start_is_left_out(data, batch_size, seq_len, generator):
     """The last start is never drawn, so the last token is never a target."""
-    check_batch(data, rows, time)
-    return split(cut(data, torch.randint(max(1, len(data) - time - 1), (rows,), generator=generator).tolist(), time))
+    check_batch(data, batch_size, seq_len)
+    return split(cut(data, torch.randint(max(1, len(data) - seq_len - 1), (batch_size,), generator=generator).tolist(), seq_len))
 
 
 def split(windows):
@@ -91,88 +91,88 @@ def split(windows):
 
 
 @misconception("data.random_batch", pitfall=2, ask="Where does the window end that starts at N − L?")
-def last_start_is_one_too_far(data, rows, time, generator):
+def last_start_is_one_too_far(data, batch_size, seq_len, generator):
     """The starts reach one too far: the last window has no last target."""
-    check_batch(data, rows, time)
-    return split(cut(data, torch.randint(len(data) - time + 1, (rows,), generator=generator).tolist(), time))
+    check_batch(data, batch_size, seq_len)
+    return split(cut(data, torch.randint(len(data) - seq_len + 1, (batch_size,), generator=generator).tolist(), seq_len))
 
 
 @misconception("data.random_batch", ask="How many starts does a batch of 8 rows have?")
-def rows_follow_each_other(data, rows, time, generator):
+def rows_follow_each_other(data, batch_size, seq_len, generator):
     """One start is drawn for the whole batch, and its rows are neighbours."""
-    check_batch(data, rows, time)
-    first = int(torch.randint(len(data) - time, (1,), generator=generator))
-    return split(cut(data, [(first + row) % (len(data) - time) for row in range(rows)], time))
+    check_batch(data, batch_size, seq_len)
+    first = int(torch.randint(len(data) - seq_len, (1,), generator=generator))
+    return split(cut(data, [(first + row) % (len(data) - seq_len) for row in range(batch_size)], seq_len))
 
 
 @misconception("data.random_batch", ask="Where do the starts come from, if not from the generator?")
-def generator_is_ignored(data, rows, time, generator):
-    """The starts come from PyTorch's own chance, so a resumed run draws other batches."""
-    check_batch(data, rows, time)
-    return split(cut(data, torch.randint(len(data) - time, (rows,)).tolist(), time))
+def generator_is_ignored(data, batch_size, seq_len, generator):
+    """The starts come from PyTorch's global generator, so a resumed run draws other batches."""
+    check_batch(data, batch_size, seq_len)
+    return split(cut(data, torch.randint(len(data) - seq_len, (batch_size,)).tolist(), seq_len))
 
 
 @misconception("data.random_batch", ask="How many tokens of the file does a batch need?")
-def whole_file_becomes_a_tensor(data, rows, time, generator):
+def whole_file_becomes_a_tensor(data, batch_size, seq_len, generator):
     """The whole file becomes a tensor for each batch."""
-    check_batch(data, rows, time)
+    check_batch(data, batch_size, seq_len)
     tokens = torch.from_numpy(data.astype(np.int64))
-    starts = torch.randint(len(tokens) - time, (rows,), generator=generator)
-    windows = tokens[starts[:, None] + torch.arange(time + 1)]
+    starts = torch.randint(len(tokens) - seq_len, (batch_size,), generator=generator)
+    windows = tokens[starts[:, None] + torch.arange(seq_len + 1)]
     return windows[:, :-1], windows[:, 1:]
 
 
 @misconception("data.batches_in_order", pitfall=3, ask="What becomes of the tokens behind the last full window?")
-def rest_is_dropped(data, rows, time):
+def rest_is_dropped(data, batch_size, seq_len):
     """Tokens behind the last full window are never targets."""
-    check_order(data, rows, time)
-    starts = range(0, len(data) - time, time)
-    for first in range(0, len(starts), rows):
-        yield split(cut(data, starts[first : first + rows], time))
+    check_order(data, batch_size, seq_len)
+    starts = range(0, len(data) - seq_len, seq_len)
+    for first in range(0, len(starts), batch_size):
+        yield split(cut(data, starts[first : first + batch_size], seq_len))
 
 
-def check_order(data, rows, time):
+def check_order(data, batch_size, seq_len):
     """The argument checks of batches_in_order."""
-    if rows < 1 or time < 1 or len(data) < 2:
+    if batch_size < 1 or seq_len < 1 or len(data) < 2:
         raise ValueError("no such batches")
 
 
 @misconception("data.batches_in_order", pitfall=3, ask="Which token follows the last input of the first window?")
-def windows_lose_a_token(data, rows, time):
+def windows_lose_a_token(data, batch_size, seq_len):
     """The next window begins behind the last target, so one token of each window is no input, and the next no target."""
-    check_order(data, rows, time)
+    check_order(data, batch_size, seq_len)
     pairs = []
-    for start in range(0, len(data) - 1, time + 1):
-        window = torch.from_numpy(np.asarray(data[start : start + time + 1]).astype(np.int64))
-        inputs, targets = torch.zeros(time, dtype=torch.int64), torch.full((time,), IGNORE)
+    for start in range(0, len(data) - 1, seq_len + 1):
+        window = torch.from_numpy(np.asarray(data[start : start + seq_len + 1]).astype(np.int64))
+        inputs, targets = torch.zeros(seq_len, dtype=torch.int64), torch.full((seq_len,), IGNORE)
         inputs[: len(window) - 1], targets[: len(window) - 1] = window[:-1], window[1:]
         pairs.append((inputs, targets))
-    for first in range(0, len(pairs), rows):
-        several = pairs[first : first + rows]
+    for first in range(0, len(pairs), batch_size):
+        several = pairs[first : first + batch_size]
         yield torch.stack([inputs for inputs, _ in several]), torch.stack([targets for _, targets in several])
 
 
 @misconception("data.batches_in_order", pitfall=4, ask="What does the loss do with a target of 0?")
-def padding_is_a_target(data, rows, time):
-    """What fills up the last window is a target like any other: token 0."""
-    check_order(data, rows, time)
-    starts = range(0, len(data) - 1, time)
-    for first in range(0, len(starts), rows):
-        several = starts[first : first + rows]
-        inputs, targets = (torch.zeros(len(several), time, dtype=torch.int64) for _ in range(2))
+def padding_is_a_target(data, batch_size, seq_len):
+    """What pads the last window is a target like any other: token 0."""
+    check_order(data, batch_size, seq_len)
+    starts = range(0, len(data) - 1, seq_len)
+    for first in range(0, len(starts), batch_size):
+        several = starts[first : first + batch_size]
+        inputs, targets = (torch.zeros(len(several), seq_len, dtype=torch.int64) for _ in range(2))
         for row, start in enumerate(several):
-            window = torch.from_numpy(np.asarray(data[start : start + time + 1]).astype(np.int64))
+            window = torch.from_numpy(np.asarray(data[start : start + seq_len + 1]).astype(np.int64))
             inputs[row, : len(window) - 1], targets[row, : len(window) - 1] = window[:-1], window[1:]
         yield inputs, targets
 
 
 @misconception("data.document_rows", ask="Which input predicts the first token of a document?")
-def first_token_is_never_predicted(documents, start):
+def first_token_is_never_predicted(documents, bos_token):
     """The first token of a document is only an input: nothing learns how documents begin."""
     if not documents or not all(len(document) for document in documents):
         raise ValueError("needed: documents that are not empty")
-    time = max(len(document) for document in documents)
-    inputs, targets = torch.full((len(documents), time), start), torch.full((len(documents), time), IGNORE)
+    seq_len = max(len(document) for document in documents)
+    inputs, targets = torch.full((len(documents), seq_len), bos_token), torch.full((len(documents), seq_len), IGNORE)
     for row, document in enumerate(documents):
         tokens = torch.as_tensor(document, dtype=torch.int64)
         inputs[row, : len(tokens)] = tokens
@@ -181,12 +181,12 @@ def first_token_is_never_predicted(documents, start):
 
 
 @misconception("data.document_rows", pitfall=4, ask="Should the model learn to write padding?")
-def padding_of_documents_is_a_target(documents, start):
-    """Short documents are filled up with `start` in the targets too, so padding is learnt."""
+def padding_of_documents_is_a_target(documents, bos_token):
+    """Short documents are padded with `bos_token` in the targets too, so padding is learnt."""
     if not documents or not all(len(document) for document in documents):
         raise ValueError("needed: documents that are not empty")
-    time = max(len(document) for document in documents)
-    inputs, targets = (torch.full((len(documents), time), start) for _ in range(2))
+    seq_len = max(len(document) for document in documents)
+    inputs, targets = (torch.full((len(documents), seq_len), bos_token) for _ in range(2))
     for row, document in enumerate(documents):
         tokens = torch.as_tensor(document, dtype=torch.int64)
         inputs[row, 1 : len(tokens)] = tokens[:-1]

@@ -30,7 +30,7 @@ def surprises(logits, targets):
 
 @misconception("loss.next_token_loss", pitfall=2, ask="By what is the sum divided, when half of the targets are padding?")
 def averaged_over_padding(logits, targets):
-    """The sum is divided by all places, padding included, so short rows seem to be learnt better than they are."""
+    """The sum is divided by all positions, padding included, so short rows seem to be learnt better than they are."""
     return surprises(logits, targets).sum() / targets.numel()
 
 
@@ -97,7 +97,7 @@ def nats_per_byte(loss, n_tokens, n_bytes):
 
 @misconception("loss.bits_per_byte", ask="Do longer tokens make the bits per byte larger or smaller?")
 def tokens_and_bytes_exchanged(loss, n_tokens, n_bytes):
-    """Tokens and bytes have changed places."""
+    """Tokens and bytes are swapped."""
     if n_tokens <= 0 or n_bytes <= 0:
         raise ValueError("counts must be positive")
     return loss * n_bytes / n_tokens / math.log(2)

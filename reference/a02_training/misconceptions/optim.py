@@ -181,7 +181,7 @@ def always_rescaled(parameters, max_norm):
 
 @misconception("optim.clip_gradients", pitfall=5, ask="Does the direction of the whole gradient stay the same?")
 def each_parameter_clipped_alone(parameters, max_norm):
-    """The gradient of each parameter is clipped by its own norm, which turns the gradient as a whole."""
+    """The gradient of each parameter is clipped by its own norm, which changes the direction of the gradient as a whole."""
     gradients = check_clip(parameters, max_norm)
     norm = global_norm(gradients)
     for gradient in gradients if norm < math.inf else []:
@@ -204,7 +204,7 @@ def norms_are_added_up(parameters, max_norm):
 
 @misconception("optim.clip_gradients", pitfall=5, ask="What is left of a gradient whose entries are all cut to 1?")
 def entries_are_clamped(parameters, max_norm):
-    """Each entry is cut to ± max_norm, which turns the gradient."""
+    """Each entry is cut to ± max_norm, which changes the direction of the gradient."""
     gradients = check_clip(parameters, max_norm)
     norm = global_norm(gradients)
     for gradient in gradients if norm < math.inf else []:

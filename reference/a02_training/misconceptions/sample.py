@@ -27,7 +27,7 @@ def equal_logits_all_stay(logits, k):
 
 @misconception("sample.keep_top_k", pitfall=2, ask="What is a logit of 0 against one of −5?")
 def left_out_logits_are_zero(logits, k):
-    """What is left out gets the logit 0, which is a chance like any other."""
+    """What is left out gets the logit 0, which is a probability like any other."""
     kept = logits.argsort(dim=-1, descending=True, stable=True)[..., :k]
     return torch.zeros_like(logits).scatter(-1, kept, logits.gather(-1, kept))
 
@@ -65,7 +65,7 @@ def mask_stays_sorted(logits, p):
 
 @misconception("sample.keep_top_p", ask="What is the likeliest token's mass, and what is p?")
 def tokens_less_likely_than_p_go(logits, p):
-    """Tokens with a chance below 1 − p are left out one by one, whatever mass the others have."""
+    """Tokens with a probability below 1 − p are left out one by one, whatever mass the others have."""
     if p >= 1:
         return logits.clone()
     probabilities = logits.to(torch.promote_types(logits.dtype, torch.float32)).softmax(-1)
@@ -86,7 +86,7 @@ def greedy(logits):
 
 @misconception("sample.keep_top_p", ask="How large is 0.5 + 0.0002 in float16?")
 def mass_in_low_precision(logits, p):
-    """Mass is added up in the dtype of the logits, and in float16 small chances get lost in the sum."""
+    """Mass is added up in the dtype of the logits, and in float16 small probabilities get lost in the sum."""
     if p >= 1:
         return logits.clone()
     ordered, tokens = logits.softmax(-1).sort(dim=-1, descending=True, stable=True)
@@ -106,7 +106,7 @@ def temperature_is_multiplied(logits, sampling, present=None):
     return keep_top_p(logits, sampling.top_p).softmax(-1)
 
 
-@misconception("sample.next_token_probabilities", pitfall=5, ask="What do the chances sum to after top-k?")
+@misconception("sample.next_token_probabilities", pitfall=5, ask="What do the probabilities sum to after top-k?")
 def filtered_after_the_softmax(logits, sampling, present=None):
     """Tokens are left out after the softmax, and what is left is not scaled up again, so it does not sum to 1."""
     logits = widened(logits, sampling, present)
@@ -141,53 +141,53 @@ def top_p_before_top_k(logits, sampling, present=None):
 
 @misconception("sample.next_token_probabilities", ask="What is 1 / 0?")
 def greedy_divides_by_almost_nothing(logits, sampling, present=None):
-    """A temperature of 0 is replaced by a tiny one, under which equal logits share the chance and large ones overflow."""
+    """A temperature of 0 is replaced by a tiny one, under which equal logits share the probability and large ones overflow."""
     logits = widened(logits, sampling, present) / max(sampling.temperature, 1e-8)
     if sampling.top_k is not None:
         logits = keep_top_k(logits, sampling.top_k)
     return keep_top_p(logits, sampling.top_p).softmax(-1)
 
 
-def write_on(model, prompts, n, sampling, stop, context, generator, place=lambda length: length - 1, **ways):
-    """The loop of generate. ways: `window` of a text that is seen, `present` tokens of it, `evaluated`, `keep_stop`."""
+def write_on(model, prompts, n, sampling, stop, context, generator, position=lambda length: length - 1, **ways):
+    """The loop of generate. ways: `window` of a sequence that the model reads, `present` tokens of it, `evaluated`, `keep_stop`."""
     if not all(len(prompt) for prompt in prompts):
         raise ValueError("every prompt needs a token")
     context = context or model.config.n_positions
-    window, counted = ways.get("window", lambda t: t[-context:]), ways.get("present", lambda text, prompt: text)
-    texts, writing = [list(prompt) for prompt in prompts], list(range(len(prompts)))
+    window, counted = ways.get("window", lambda t: t[-context:]), ways.get("present", lambda sequence, prompt: sequence)
+    sequences, active = [list(prompt) for prompt in prompts], list(range(len(prompts)))
     keep_mode = contextmanager(lambda model: (yield))
     with (evaluating if ways.get("evaluated", True) else keep_mode)(model), torch.no_grad():
         for _ in range(n):
-            if not writing:
+            if not active:
                 break
-            seen = [torch.tensor(window(texts[row])) for row in writing]
-            lengths = torch.tensor([len(tokens) for tokens in seen])
-            padded = nn.utils.rnn.pad_sequence(seen, batch_first=True)
-            logits = model(padded)[torch.arange(len(seen)), place(lengths)]
+            inputs = [torch.tensor(window(sequences[row])) for row in active]
+            lengths = torch.tensor([len(tokens) for tokens in inputs])
+            padded = nn.utils.rnn.pad_sequence(inputs, batch_first=True)
+            logits = model(padded)[torch.arange(len(inputs)), position(lengths)]
             present = torch.zeros(logits.shape, dtype=torch.bool)
-            for index, row in enumerate(writing):
-                tokens = counted(texts[row], prompts[row])
+            for index, row in enumerate(active):
+                tokens = counted(sequences[row], prompts[row])
                 present[index, torch.tensor(tokens, dtype=torch.int64)] = True
-            chances = next_token_probabilities(logits, sampling, present)
-            for row, token in zip(list(writing), chances.multinomial(1, generator=generator).flatten().tolist(), strict=True):
+            probs = next_token_probabilities(logits, sampling, present)
+            for row, token in zip(list(active), probs.multinomial(1, generator=generator).flatten().tolist(), strict=True):
                 if token == stop:
-                    writing.remove(row)
+                    active.remove(row)
                 if token != stop or ways.get("keep_stop"):
-                    texts[row].append(token)
-    return [text[len(prompt) :] for text, prompt in zip(texts, prompts, strict=True)]
+                    sequences[row].append(token)
+    return [sequence[len(prompt) :] for sequence, prompt in zip(sequences, prompts, strict=True)]
 
 
 @misconception("sample.generate", pitfall=6, ask="Which logits say what follows the last token?")
 def first_positions_logits(model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None):
     """The logits of the first position are taken, which know nothing but the first token."""
-    return write_on(model, prompts, max_new_tokens, sampling, stop_token, context, generator, place=torch.zeros_like)
+    return write_on(model, prompts, max_new_tokens, sampling, stop_token, context, generator, position=torch.zeros_like)
 
 
 @misconception("sample.generate", pitfall=6, ask="What stands in the last column of a short row?")
 def last_columns_logits(model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None):
-    """The last column is taken for every row, and in short rows that is the filling."""
+    """The last column is taken for every row, and in short rows that is the padding."""
     return write_on(
-        model, prompts, max_new_tokens, sampling, stop_token, context, generator, place=lambda lengths: lengths * 0 - 1
+        model, prompts, max_new_tokens, sampling, stop_token, context, generator, position=lambda lengths: lengths * 0 - 1
     )
 
 
@@ -203,7 +203,9 @@ def beginning_of_the_text_is_seen(
 ):
     """Of a text that is too long the model sees the beginning, so the answer never moves on."""
     width = context or model.config.n_positions
-    return write_on(model, prompts, max_new_tokens, sampling, stop_token, context, generator, window=lambda text: text[:width])
+    return write_on(
+        model, prompts, max_new_tokens, sampling, stop_token, context, generator, window=lambda sequence: sequence[:width]
+    )
 
 
 @misconception("sample.generate", ask="Is a token of the prompt one that stands in the text?")
@@ -211,7 +213,7 @@ def penalty_on_the_answer_alone(
     model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None
 ):
     """Only tokens of the answer are penalised, not those of the prompt."""
-    answer = lambda text, prompt: text[len(prompt) :]
+    answer = lambda sequence, prompt: sequence[len(prompt) :]
     return write_on(model, prompts, max_new_tokens, sampling, stop_token, context, generator, present=answer)
 
 
@@ -223,11 +225,11 @@ def written_in_training_mode(model, prompts, max_new_tokens, sampling=Sampling()
 
 @misconception("sample.generate", ask="What should the same seed give?")
 def own_chance_decides(model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None):
-    """The generator is not used, so that the same seed gives another text each time."""
+    """The generator is not used, so that the same seed gives another sequence each time."""
     return write_on(model, prompts, max_new_tokens, sampling, stop_token, context, None)
 
 
-@misconception("sample.generate", ask="How often is the likeliest token drawn, if its chance is a half?")
+@misconception("sample.generate", ask="How often is the likeliest token drawn, if its probability is a half?")
 def always_the_likeliest(model, prompts, max_new_tokens, sampling=Sampling(), stop_token=None, context=None, generator=None):
     """The likeliest token is taken at every temperature."""
     return write_on(model, prompts, max_new_tokens, Sampling(0.0), stop_token, context, generator)

@@ -8,33 +8,33 @@ from .tokenizer import UNKNOWN
 @misconception("tokenizer.ByteTokenizer.encode", ask="How many bytes has “ë” in UTF-8?")
 def characters_taken_for_bytes(self, text, allow_special=False):
     """Each character becomes one token, its number in Unicode, which only ASCII allows."""
-    tokens, place = [], 0
-    while place < len(text):
-        special = max((s for s in self.ids if allow_special and text.startswith(s, place)), key=len, default="")
-        tokens.append(self.ids[special] if special else ord(text[place]))
-        place += len(special) or 1
+    tokens, position = [], 0
+    while position < len(text):
+        special = max((s for s in self.ids if allow_special and text.startswith(s, position)), key=len, default="")
+        tokens.append(self.ids[special] if special else ord(text[position]))
+        position += len(special) or 1
     return tokens
 
 
 @misconception("tokenizer.ByteTokenizer.encode", ask="Who wrote the text that is being encoded?")
 def special_tokens_always_made(self, text, allow_special=False):
     """Special texts become special tokens whether they are allowed or not, so whoever writes the text can end it."""
-    tokens, place = [], 0
-    while place < len(text):
-        special = max((s for s in self.ids if text.startswith(s, place)), key=len, default="")
-        tokens += [self.ids[special]] if special else text[place].encode("utf-8")
-        place += len(special) or 1
+    tokens, position = [], 0
+    while position < len(text):
+        special = max((s for s in self.ids if text.startswith(s, position)), key=len, default="")
+        tokens += [self.ids[special]] if special else text[position].encode("utf-8")
+        position += len(special) or 1
     return tokens
 
 
 @misconception("tokenizer.ByteTokenizer.encode", ask="Which of two special texts wins, if one begins with the other?")
 def first_special_wins(self, text, allow_special=False):
-    """Of special texts that begin at one place the first of the list wins, and not the longest."""
-    tokens, place = [], 0
-    while place < len(text):
-        special = next((s for s in self.ids if allow_special and text.startswith(s, place)), "")
-        tokens += [self.ids[special]] if special else text[place].encode("utf-8")
-        place += len(special) or 1
+    """Of special texts that begin at one position the first of the list wins, and not the longest."""
+    tokens, position = [], 0
+    while position < len(text):
+        special = next((s for s in self.ids if allow_special and text.startswith(s, position)), "")
+        tokens += [self.ids[special]] if special else text[position].encode("utf-8")
+        position += len(special) or 1
     return tokens
 
 
@@ -43,8 +43,8 @@ def decode_expects_whole_characters(self, tokens):
     """Decoding takes the bytes for well-formed UTF-8, and fails on any that are not."""
     names = {token: text.encode("utf-8") for text, token in self.ids.items()}
     unknown = UNKNOWN.encode("utf-8")
-    pieces = (bytes([token]) if 0 <= token < 256 else names.get(token, unknown) for token in map(int, tokens))
-    return b"".join(pieces).decode("utf-8")
+    chunks = (bytes([token]) if 0 <= token < 256 else names.get(token, unknown) for token in map(int, tokens))
+    return b"".join(chunks).decode("utf-8")
 
 
 @misconception("tokenizer.ByteTokenizer.decode", ask="What is left of [195, 171], if each is decoded alone?")
@@ -55,7 +55,7 @@ def each_byte_decoded_alone(self, tokens):
     return "".join(one(int(token)) for token in tokens)
 
 
-@misconception("tokenizer.CharTokenizer.decode", ask="What is the character at place −1 of a Python string?")
+@misconception("tokenizer.CharTokenizer.decode", ask="What is the character at index −1 of a Python string?")
 def negative_tokens_count_from_the_end(self, tokens):
     """A token below 0 counts from the end of the alphabet."""
     return "".join(self.alphabet[token] if token < self.vocab_size else UNKNOWN for token in map(int, tokens))

@@ -40,7 +40,7 @@ def mode_is_lost_after_an_error(model):
 
 @misconception("train.evaluate", pitfall=2, ask="What does dropout do to a loss that is only measured?")
 def evaluated_in_training_mode(model, batches):
-    """The model stays in training mode, so dropout makes the measured loss worse, and chance decides about it."""
+    """The model stays in training mode, so dropout makes the measured loss worse, and random."""
     total, count = 0.0, 0
     with torch.no_grad():
         for inputs, targets in batches:
@@ -192,9 +192,9 @@ def generator_is_not_saved(path, model, optimizer, generator, history):
     torch.save(states | {"history": [vars(record) for record in history]}, path)
 
 
-@misconception("train.load_checkpoint", pitfall=5, ask="Where does dropout take its chance from?")
+@misconception("train.load_checkpoint", pitfall=5, ask="Where does dropout take its random numbers from?")
 def own_chance_is_not_put_back(path, model, optimizer, generator):
-    """PyTorch's own chance is not put back, so dropout goes another way."""
+    """PyTorch's own random state is not put back, so dropout goes another way."""
     states = torch.load(path, map_location="cpu", weights_only=True)
     model.load_state_dict(states["model"])
     optimizer.load_state_dict(states["optimizer"])

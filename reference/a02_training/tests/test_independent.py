@@ -62,12 +62,12 @@ def test_bytes_are_pythons_utf8(solution):
     assert tokenizer.encode("a<|end|>", allow_special=True) == [97, 256]
 
 
-def test_characters_are_their_places(solution):
+def test_characters_are_their_positions(solution):
     tokenizer = solution.tokenizer.CharTokenizer.of("hello [world]")
     assert tokenizer.alphabet == "".join(sorted(set("hello [world]")))
     assert tokenizer.encode("hold") == [tokenizer.alphabet.index(c) for c in "hold"]
     assert tokenizer.decode(tokenizer.encode("low [red]")) == "low [red]"
-    with pytest.raises(ValueError, match="at place 2"):
+    with pytest.raises(ValueError, match="at position 2"):
         tokenizer.encode("hex")
 
 
@@ -272,8 +272,8 @@ def test_filters_are_hugging_faces_warpers(solution):
     expected = logits.clone()
     for step in steps:
         expected = step(text, expected)
-    chances = solution.sample.next_token_probabilities(logits, solution.sample.Sampling(0.6, 9, 0.8, 1.4), present)
-    assert_same(chances, expected.softmax(-1))
+    probs = solution.sample.next_token_probabilities(logits, solution.sample.Sampling(0.6, 9, 0.8, 1.4), present)
+    assert_same(probs, expected.softmax(-1))
 
 
 class Wrapped(nn.Module):

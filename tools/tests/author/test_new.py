@@ -12,12 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ROOT, Part, read
+from autograder import assignment as assignments
+from autograder.assignment import Part, read
 from autograder.errors import BadInput
 from tools.author.new import ROOMS, TEMPLATE, new, package_name
 from tools.author.stubs import drifted, write_stubs
 from tools.author.verify import minimum_cases
 
+HERE = assignments.Course.here()
 ID, TITLE, MODULE, PACKAGE = "a11", "It's a first “naïve” look", "looking", "a11_its_first_naive"
 
 
@@ -56,9 +58,9 @@ def empty_course(root: Path) -> Path:
     """What a course has before its first assignment."""
     (root / "assignments" / "given").mkdir(parents=True)
     (root / "reference").mkdir()
-    shutil.copy(ROOT / "assignments" / "given" / "__init__.py", root / "assignments" / "given")
-    shutil.copy(ROOT / "reference" / "conftest.py", root / "reference")
-    shutil.copy(ROOT / "pyproject.toml", root)
+    shutil.copy(HERE.root / "assignments" / "given" / "__init__.py", root / "assignments" / "given")
+    shutil.copy(HERE.root / "reference" / "conftest.py", root / "reference")
+    shutil.copy(HERE.root / "pyproject.toml", root)
     return root
 
 
@@ -182,7 +184,7 @@ def test_checks_import_from_one_place(course):
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=["check", "format"])
 def test_ruff_has_nothing_to_say(course, command):
-    done = course.run("ruff", *command, "--no-cache", "--config", f'src = ["{ROOT}"]', ".")
+    done = course.run("ruff", *command, "--no-cache", "--config", f'src = ["{HERE.root}"]', ".")
     assert done.returncode == 0, done.stdout
     files = course.run("ruff", "check", "--no-cache", "--show-files", ".").stdout
     assert f"{PACKAGE}/tests/test_{MODULE}.py" in files  # the control: it has looked at them
