@@ -4,6 +4,8 @@ Points and visibility come from the decorators of gradescope-utils, the judge fr
 the part that a check belongs to and what it builds on, come from `decorators.py`.
 """
 
+import __future__
+
 import functools
 import inspect
 import marshal
@@ -105,9 +107,11 @@ class Check:
 def compiled(path: Path) -> bytes:
     """The code of a check file, as it is sent to workers. They need no right to read the file, and no time to compile it.
 
+    Annotations are not evaluated, because they name classes of torch, and the parent reads check files without torch.
     OSError, SyntaxError: the file cannot be read or compiled.
     """
-    return marshal.dumps(compile(path.read_text(encoding="utf-8"), str(path), "exec"))
+    text, flags = path.read_text(encoding="utf-8"), __future__.annotations.compiler_flag
+    return marshal.dumps(compile(text, str(path), "exec", flags, dont_inherit=True))
 
 
 def load_code(code: bytes, path: str) -> types.ModuleType:

@@ -1,51 +1,24 @@
 """The pytest plug-in that collects checks, so that `-k`, test ids and editors behave as everywhere.
 
 A check file is a `test_*.py` in `tests/` beside an `assignment.toml`, or in a folder `hidden/`. While it is read, torch is a
-stand-in that loads when it is first used. The parent only reads decorators, and a grade imports torch once, in the server.
+stand-in (`loaded_later.py`). The parent only reads decorators, and a grade imports torch once, in the server.
 """
 
 import contextlib
-import importlib
 import io
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled, load_code
+from autograder.check.loaded_later import loaded_later
 from autograder.errors import BadInput, GraderFault
-
-
-class _LoadedLater(ModuleType):
-    """A module that is imported when something is first taken from it."""
-
-    def __getattr__(self, name: str) -> object:
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        module = importlib.import_module(self.__name__)
-        self.__dict__.update(module.__dict__)
-        return getattr(module, name)
-
-
-@contextlib.contextmanager
-def _torch_loaded_later() -> Iterator[None]:
-    """Put the stand-in in the place of torch, where torch is not imported yet."""
-    if "torch" in sys.modules:
-        yield
-        return
-    stand_in = sys.modules["torch"] = _LoadedLater("torch")
-    try:
-        yield
-    finally:
-        if sys.modules.get("torch") is stand_in:
-            del sys.modules["torch"]
 
 
 class CheckFile(pytest.File):
@@ -96,7 +69,7 @@ def is_check_file(path: Path) -> bool:
 def read_checks(path: Path) -> list[Check]:
     """The checks of one file, in its order. GraderFault: the file itself is broken."""
     try:
-        with _torch_loaded_later():
+        with loaded_later("torch"):
             module = load_code(compiled(path), str(path))
         return [
             Check.of(function, path, hidden=path.parent.name == "hidden")
