@@ -54,7 +54,7 @@ def value_mismatch(path: str, actual: Leaf, expected: Expected, factor: float) -
         return None
     same = (values == golden) | (np.isnan(values) & np.isnan(golden))
     with np.errstate(invalid="ignore"):
-        distance = np.nan_to_num(np.where(same, 0.0, np.abs(values - golden)), nan=np.inf)
+        distance = np.nan_to_num(np.where(same, 0.0, np.abs(values - golden)), nan=np.inf, posinf=np.inf)
     wrong = distance > tolerance
     first = _first(wrong)
     text = f"{path}{_index(first)} is the first value that differs: got {values[first]:.4g}, expected {golden[first]:.4g}"

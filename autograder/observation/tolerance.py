@@ -33,4 +33,4 @@ def gap(actual: Leaf, expected: Leaf) -> float:
     same = (a == b) | (np.isnan(a) & np.isnan(b))
     with np.errstate(invalid="ignore"):
         difference = np.where(same, 0.0, np.abs(a - b))
-    return float(np.nan_to_num(difference, nan=np.inf).max(initial=0.0))
+    return float(np.nan_to_num(difference, nan=np.inf, posinf=np.inf).max(initial=0.0))

@@ -1,7 +1,7 @@
-"""What a class handed in: Gradescope's export of an assignment, or a plain folder with a folder or an archive for each.
+"""What a class handed in: Gradescope's export of an assignment, or a plain folder with a folder or archive for each submission.
 
-An export holds `submission_metadata.yml` beside folders `submission_<id>`; its keys are Ruby symbols, and a number may be
-written as a number or as text. Nothing of the submissions themselves is read here.
+An export holds `submission_metadata.yml` beside folders `submission_<id>`. Its keys are Ruby symbols, and a number may be
+written as a number or as text. The files of the submissions are not read here.
 Source: Gradescope's "Export Submissions", as its users observed it.
 """
 
@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import yaml
 
@@ -26,7 +25,12 @@ METADATA = "submission_metadata.yml"
 
 @dataclass(frozen=True)
 class HandedIn:
-    """One submission as it was handed in. key: a name that is its own; path: a folder or an archive."""
+    """One submission as it was handed in.
+
+    key: its name, which no other submission has.
+    path: a folder or an archive.
+    created_at: when it was handed in, as the export writes it.
+    """
 
     key: str
     path: Path
@@ -36,9 +40,9 @@ class HandedIn:
 
 @contextmanager
 def opened(source: Path) -> Iterator[tuple[list[HandedIn], list[str]]]:
-    """The submissions of a class in order of their names, and sentences about what does not fit together.
+    """The submissions of a class in the order of their names, and a sentence for each thing that does not fit together.
 
-    BadInput if `source` is neither an export, unpacked or zipped, nor a folder of submissions.
+    BadInput: `source` is neither an export (a folder or a zip) nor a folder of submissions.
     """
     if not source.exists():
         raise BadInput(f"{source} does not exist; give a Gradescope export or a folder with a folder or zip for each submission")
@@ -54,7 +58,7 @@ def opened(source: Path) -> Iterator[tuple[list[HandedIn], list[str]]]:
 
 @contextmanager
 def _as_folder(source: Path) -> Iterator[Path]:
-    """A zip of the whole class is the instructor's own file, so sizes are not bounded as they are for a submission."""
+    """The folder, or the contents of a zip. Its size has no limit, because the instructor made it."""
     if source.is_dir():
         yield source
         return
@@ -69,63 +73,74 @@ def _as_folder(source: Path) -> Iterator[Path]:
 
 def _plain_folder(folder: Path) -> list[HandedIn]:
     paths = [p for p in sorted(folder.iterdir()) if not p.name.startswith((".", "__")) and not p.is_symlink()]
-    handed = [HandedIn(sanitize(p.name, kept=""), p) for p in paths if p.is_dir() or is_archive(p)]
-    if not handed:
+    submissions = [HandedIn(sanitize(p.name, kept=""), p) for p in paths if p.is_dir() or is_archive(p)]
+    if not submissions:
         raise BadInput(f"{folder} holds no submissions; a folder or a zip is expected for each")
-    return _told_apart(handed)
+    return _with_unique_keys(submissions)
 
 
-def _told_apart(handed: list[HandedIn]) -> list[HandedIn]:
-    """Each with a key of its own: two names may look alike once what is invisible in them is replaced."""
+def _with_unique_keys(submissions: list[HandedIn]) -> list[HandedIn]:
+    """The submissions, each with a key of its own. Two names can become equal once invisible characters are replaced."""
     keys: set[str] = set()
-    for number, one in enumerate(handed, 1):
-        key = one.key if one.key not in keys else f"{one.key} ({number})"
+    result = []
+    for number, submission in enumerate(submissions, 1):
+        key = submission.key if submission.key not in keys else f"{submission.key} ({number})"
         keys.add(key)
-        handed[number - 1] = replace(one, key=key)
-    return handed
+        result.append(replace(submission, key=key))
+    return result
 
 
 def _gradescope(folder: Path) -> tuple[list[HandedIn], list[str]]:
+    submissions, missing = _named_in(_metadata(folder), folder)
+    known = {submission.path for submission in submissions}
+    for path in sorted(folder.glob("submission_*")):
+        if path.is_dir() and not path.is_symlink() and path not in known:
+            missing.append(f"{sanitize(path.name, kept='')} is not named in {METADATA}; graded without a name")
+            submissions.append(HandedIn(_text(path.name), path))
+    if not submissions:
+        raise BadInput(f"{METADATA} names no submission whose folder is there")
+    return _with_unique_keys(sorted(submissions, key=lambda submission: submission.key)), missing
+
+
+def _metadata(folder: Path) -> dict[object, object]:
+    """The table of an export: what it says about a submission, by the name of its folder."""
     try:
-        table = yaml.load((folder / METADATA).read_text(encoding="utf-8"), Loader=_Symbols)
+        table = yaml.load((folder / METADATA).read_text(encoding="utf-8"), Loader=_SYMBOL_LOADER)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise BadInput(f"{METADATA} cannot be read: {error}") from error
     if not isinstance(table, dict):
         raise BadInput(f"{METADATA} is a {type(table).__name__}; a table of submissions by folder is expected")
-    handed, missing = [], []
+    return table
+
+
+def _named_in(table: dict[object, object], folder: Path) -> tuple[list[HandedIn], list[str]]:
+    """The submissions that the table names, and a sentence for each whose folder is not there."""
+    submissions, missing = [], []
     for key, entry in table.items():
         path = folder / str(key)
         if path.parent != folder or str(key) in ("..", "") or not path.is_dir() or path.is_symlink():
             missing.append(f"{sanitize(str(key), kept='')} stands in {METADATA}, but there is no such folder")
             continue
-        known_of = entry if isinstance(entry, dict) else {}
-        submitters = known_of.get(":submitters")
+        fields = entry if isinstance(entry, dict) else {}
+        submitters = fields.get(":submitters")
         students = tuple(map(_student, submitters)) if isinstance(submitters, list) else ()
-        handed.append(HandedIn(_text(path.name), path, students, _text(known_of.get(":created_at"))))
-    known = {h.path for h in handed}
-    for path in sorted(folder.glob("submission_*")):
-        if path.is_dir() and not path.is_symlink() and path not in known:
-            missing.append(f"{sanitize(path.name, kept='')} is not named in {METADATA}; graded without a name")
-            handed.append(HandedIn(_text(path.name), path))
-    if not handed:
-        raise BadInput(f"{METADATA} names no submission whose folder is there")
-    return _told_apart(sorted(handed, key=lambda h: h.key)), missing
+        submissions.append(HandedIn(_text(path.name), path, students, _text(fields.get(":created_at"))))
+    return submissions, missing
 
 
-def _student(entry: Any) -> Student:
-    entry = entry if isinstance(entry, dict) else {}
-    return Student(*(_text(entry.get(key)) for key in (":name", ":sid", ":email")))
+def _student(entry: object) -> Student:
+    fields = entry if isinstance(entry, dict) else {}
+    return Student(*(_text(fields.get(key)) for key in (":name", ":sid", ":email")))
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     return "" if value is None else sanitize(str(value), kept="").strip()
 
 
-class _Symbols(yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader):
-    """The safe loader, but a number stays the text that was written (0042 is a sid), and so does a time."""
-
-
-_Symbols.yaml_implicit_resolvers = {
+# The safe loader, but a number stays the text that was written (0042 is the number of a student). So does a time.
+_RESOLVERS = {
     first: [(tag, pattern) for tag, pattern in resolvers if tag == "tag:yaml.org,2002:null"]
     for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
 }
+_FASTEST_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+_SYMBOL_LOADER = type("SymbolLoader", (_FASTEST_LOADER,), {"yaml_implicit_resolvers": _RESOLVERS})

@@ -1,12 +1,14 @@
-"""What the grade of a class is: who handed in what, the report of each, who resembles whom, what a mended check changes."""
+"""The grades of a class as data: submissions and their reports, pairs that share code, scores that changed."""
 
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
+from autograder.report.status import Status
+
 
 @dataclass(frozen=True)
 class Student:
-    """One person. sid: kept as text, so that leading zeros stay."""
+    """One person. sid: the number of the student, kept as text so that leading zeros stay."""
 
     name: str = ""
     sid: str = ""
@@ -18,7 +20,13 @@ class Student:
 
 @dataclass
 class Entry:
-    """One submission. key: the name of its folder; report: as_json(Report); refused: why it could not be read, if so."""
+    """One submission.
+
+    key: the name of its folder or archive.
+    report: the JSON report, see `as_json`.
+    seconds: wall time of its grade.
+    refused: why it could not be graded; empty if it was.
+    """
 
     key: str
     students: list[Student]
@@ -29,28 +37,36 @@ class Entry:
 
     @property
     def who(self) -> str:
+        """The names of the students; the key where none is known."""
         return ", ".join(map(str, self.students)) or self.key
 
     @property
     def score(self) -> float:
+        """The points that the submission earned."""
         return self.report["score"]
 
     @property
     def faults(self) -> int:
-        """Checks that met a fault of the grader."""
-        return sum(c["status"] == "grader_fault" for c in self.report["checks"])
+        """The number of checks that met a fault of the grader."""
+        return sum(check["status"] == Status.GRADER_FAULT for check in self.report["checks"])
 
     def as_json(self) -> dict[str, Any]:
+        """The entry as plain values. `of` is the way back."""
         return asdict(self)
 
     @classmethod
     def of(cls, value: dict[str, Any]) -> "Entry":
-        return cls(**{**value, "students": [Student(**s) for s in value["students"]]})
+        """The entry that `as_json` gave. KeyError or TypeError if the value is none."""
+        return cls(**{**value, "students": [Student(**student) for student in value["students"]]})
 
 
 @dataclass(frozen=True)
 class Pair:
-    """Two submissions that share code. shares: how much of each is also in the other, 0 to 1; tokens: how many."""
+    """Two submissions that share code.
+
+    shares: how much of each file is also in the other one, from 0 to 1.
+    tokens: how many tokens they share.
+    """
 
     keys: tuple[str, str]
     file: str
@@ -60,7 +76,7 @@ class Pair:
 
 @dataclass(frozen=True)
 class Change:
-    """A submission whose score is another one than in an older grade, and the checks that decide otherwise now."""
+    """A submission whose score differs from an earlier run. checks: ids of the checks whose result differs."""
 
     key: str
     before: float
@@ -70,7 +86,15 @@ class Change:
 
 @dataclass
 class Gradebook:
-    """A graded class. missing: what the export names but does not hold, and the other way round."""
+    """A graded class.
+
+    assignment: its id; title: its title.
+    changes: scores that differ from an earlier run; None if there was nothing to compare with.
+    missing: a sentence for each folder or name of the export that has no counterpart.
+    not_compared: a sentence for each file that could not be compared with the others.
+    seconds: wall time of the whole run.
+    graded_now: how many entries are new.
+    """
 
     assignment: str
     title: str
@@ -83,4 +107,5 @@ class Gradebook:
     graded_now: int = 0
 
     def who(self, key: str) -> str:
-        return next((e.who for e in self.entries if e.key == key), key)
+        """The names of the students of a submission; its key where none is known."""
+        return next((entry.who for entry in self.entries if entry.key == key), key)

@@ -1,10 +1,11 @@
-"""The same grades on a cluster: dask.distributed hands submissions to its workers and takes back their reports.
+"""Grade a class on a cluster: dask.distributed hands submissions to its workers and takes back their reports.
 
-Submissions and reports travel in the open unless TLS is used, so a plain address must be this machine's own. A worker
-process keeps one warm server. When a worker dies, dask gives what it had to another one; a report counts once.
-Certificates come from dask's own configuration (distributed.comm.tls).
+Submissions and reports are not encrypted unless TLS is used, so a plain address must be one of this machine. The
+certificates come from dask's own configuration (distributed.comm.tls). A worker process keeps one warm server. When a
+worker dies, dask gives its submissions to another one. A report counts once.
 """
 
+import contextlib
 import ipaddress
 import logging
 import os
@@ -13,28 +14,75 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import urlsplit
 
 from autograder.assignment import Assignment, Course
+from autograder.check.check import Check
 from autograder.errors import BadInput, GraderFault
+from autograder.report.as_json import as_json
+from autograder.sandbox.server_handle import Server
+from autograder.session import checks_of
 from autograder.submission.archive import MAX_ARCHIVE
 from autograder.submission.deliverables import MAX_FILE_BYTES, TooLarge, find_deliverables, read_regular_files
 from autograder.submission.opening import archive_of
 from tools.batch.export import HandedIn
+from tools.batch.grade import Graded, faulty, grade_one, grader_digest
+
+if TYPE_CHECKING:
+    from distributed import Client, Future
 
 PATIENCE = 60  # seconds until the first worker is there
-_lock = threading.Lock()
-_warm: dict[str, tuple] = {}  # in a worker process: checks, their fingerprint and server by assignment
 
 
-def graded(todo: list[HandedIn], assignment: Assignment, address: str, grader: str) -> Iterator[tuple[HandedIn, tuple]]:
-    """(submission, result) as results come in, each once. grader: the fingerprint that a worker must have too.
+class Packed(NamedTuple):
+    """A submission on its way to a worker.
 
-    BadInput if the address is not allowed, or nobody answers or works there; GraderFault if it is lost on the way.
+    archive: the name of the archive that was handed in; empty for a folder.
+    files: the contents of the archive, or of each deliverable, by name.
     """
-    from distributed import Client, as_completed
 
-    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what goes wrong ends in a sentence of ours
+    archive: str
+    files: dict[str, bytes]
+
+
+class WarmAssignment(NamedTuple):
+    """What a worker process keeps of an assignment. digest: of its own grader and checks."""
+
+    assignment: Assignment
+    checks: list[Check]
+    digest: str
+    server: Server
+
+
+_lock = threading.Lock()
+_warm: dict[str, WarmAssignment] = {}  # in a worker process, by the name of the assignment
+
+
+def graded(submissions: list[HandedIn], assignment: Assignment, address: str, grader: str) -> Iterator[tuple[HandedIn, Graded]]:
+    """Each submission once with its grade, as soon as it is graded.
+
+    grader: the digest of grader and checks, which every worker must have too.
+    BadInput: the address is not allowed, nobody answers there, or the scheduler has no workers.
+    GraderFault: a worker has another grader, or the scheduler is lost on the way.
+    """
+    from distributed import as_completed
+
+    with _connected(address) as client:
+        waiting = {
+            client.submit(grade_remote, assignment.id, packed(submission.path, assignment), grader, pure=False): submission
+            for submission in submissions
+        }
+        for future in as_completed(list(waiting), loop=client.loop):
+            yield waiting.pop(future), _result(future, assignment, address)
+
+
+@contextlib.contextmanager
+def _connected(address: str) -> Iterator["Client"]:
+    """A client of a scheduler that has at least one worker."""
+    from distributed import Client
+
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # our own sentence says what went wrong
     try:
         client = Client(allowed(address), timeout="10s", set_as_default=False)
     except OSError as error:
@@ -44,20 +92,12 @@ def graded(todo: list[HandedIn], assignment: Assignment, address: str, grader: s
             client.wait_for_workers(1, timeout=PATIENCE)
         except TimeoutError:
             raise BadInput(f"the scheduler at {address} has no workers; start some with `dask worker {address}`") from None
-        waiting = {
-            client.submit(grade_remote, assignment.id, packed(one.path, assignment), grader, pure=False): one for one in todo
-        }
-        for future in as_completed(list(waiting), loop=client.loop):
-            yield waiting.pop(future), _result(future, assignment, address)
+        yield client
 
 
-def _result(future, assignment: Assignment, address: str) -> tuple:
-    """What a worker has made of a submission. One that several workers died of is a fault of its own."""
+def _result(future: "Future", assignment: Assignment, address: str) -> Graded:
+    """The grade that a worker sent. A submission that several workers died of gets a report of faults."""
     from distributed import KilledWorker
-
-    from autograder.report.as_json import as_json
-    from autograder.session import checks_of
-    from tools.batch.batch import faulty
 
     if future.status in ("cancelled", "lost"):
         raise GraderFault(f"the scheduler at {address} is gone; what is graded is kept: call it again, and it goes on from there")
@@ -65,20 +105,23 @@ def _result(future, assignment: Assignment, address: str) -> tuple:
         return future.result()
     except KilledWorker as error:
         report, refused = faulty(assignment, checks_of(assignment), error, granted=False)
-        return as_json(report), 0.0, refused
+        return Graded(as_json(report), 0.0, refused)
 
 
 def allowed(address: str) -> str:
-    """The address, if nothing travels in the open between machines. BadInput otherwise, or without certificates for TLS."""
+    """The address, if whatever travels there is encrypted or stays on this machine.
+
+    BadInput: it would travel in the open, or there are no certificates for TLS.
+    """
     parts = urlsplit(address)
     if parts.scheme == "tls":
         _require_certificates(address)
         return address
     try:
-        loopback = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
+        is_local = parts.hostname == "localhost" or ipaddress.ip_address(parts.hostname or "").is_loopback
     except ValueError:
-        loopback = False
-    if parts.scheme == "tcp" and loopback:
+        is_local = False
+    if parts.scheme == "tcp" and is_local:
         return address
     raise BadInput(
         f"{address} would carry submissions and grades in the open; give tls://… (certificates in dask's configuration), "
@@ -90,21 +133,20 @@ def _require_certificates(address: str) -> None:
     from distributed.security import Security
 
     try:
-        found = Security().get_connection_args("client").get("ssl_context")
+        context = Security().get_connection_args("client").get("ssl_context")
     except (OSError, ValueError) as error:
         raise BadInput(f"the certificates for {address} cannot be read: {error}; see distributed.comm.tls") from error
-    if found is None:
+    if context is None:
         raise BadInput(
             f"there are no certificates for {address}; name them in dask's configuration, distributed.comm.tls: ca-file, and "
             "client.cert and client.key"
         )
 
 
-def packed(path: Path, assignment: Assignment) -> tuple[str, dict[str, bytes]]:
-    """What travels: the archive as it is, or the deliverables that are plain files, under their own names.
+def packed(path: Path, assignment: Assignment) -> Packed:
+    """What is sent to a worker: the archive as it is, or the deliverables that are plain files.
 
-    The first of the two is the name of the archive, empty if a folder was handed in. In the place of a file that is too
-    large, zeros travel, one more than allowed. That is enough to refuse it.
+    A file that is too large is replaced by zeros, one more than the limit. That is enough for the worker to refuse it.
     """
     if archive := archive_of(path, assignment.deliverables):
         limit, files = MAX_ARCHIVE, read_regular_files(archive.parent, [archive.name], MAX_ARCHIVE)
@@ -117,36 +159,33 @@ def packed(path: Path, assignment: Assignment) -> tuple[str, dict[str, bytes]]:
             sent[name] = data
         elif isinstance(data, TooLarge):
             sent[name] = bytes(limit + 1)
-    return ("" if path.is_dir() else path.name), sent
+    return Packed("" if path.is_dir() else path.name, sent)
 
 
-def grade_remote(name: str, submission: tuple[str, dict[str, bytes]], grader: str) -> tuple:
-    """Runs in a dask worker: the submission on disk again, graded as everywhere. GraderFault if it has another grader."""
-    from tools.batch.batch import grade_one
+def grade_remote(name: str, submission: Packed, grader: str) -> Graded:
+    """Grade a submission in a dask worker: its files are written to disk again and graded as everywhere.
 
-    archive, files = submission
-    assignment, checks, own, server = _warm_server(name)
-    if own != grader:
+    name: of the assignment.
+    GraderFault: this worker has another grader or other checks.
+    """
+    assignment, checks, digest, server = _warm_assignment(name)
+    if digest != grader:
         raise GraderFault(
             f"a worker on {socket.gethostname()} has another grader or other checks than you, or isolates them less; "
             "give every machine the same course and start the workers anew"
         )
     with tempfile.TemporaryDirectory(prefix="class-") as folder:
-        for file, data in files.items():
+        for file, data in submission.files.items():
             (Path(folder) / file).write_bytes(data)
-        return grade_one(Path(folder) / archive, assignment, checks, server, others=os.cpu_count() or 1)
+        return grade_one(Path(folder) / submission.archive, assignment, checks, server, others=os.cpu_count() or 1)
 
 
-def _warm_server(name: str) -> tuple:
-    """Started once a worker process; it ends with the process, whose end closes its sockets."""
-    from autograder.sandbox.server_handle import Server
-    from autograder.session import checks_of
-    from tools.batch.batch import grader_digest
-
+def _warm_assignment(name: str) -> WarmAssignment:
+    """The assignment with a running server. It is started once in a worker process, and ends with that process."""
     with _lock:
         if name not in _warm:
             assignment = Course.here().load(name)
             checks = checks_of(assignment)
             server = Server(assignment.preload, warm_for_batch=True)
-            _warm[name] = assignment, checks, grader_digest(assignment, checks), server
+            _warm[name] = WarmAssignment(assignment, checks, grader_digest(assignment, checks), server)
         return _warm[name]

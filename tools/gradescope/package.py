@@ -1,7 +1,8 @@
 """The zip that an instructor uploads to Gradescope as the autograder of one assignment.
 
-Made by an allow-list: the grader without its tests, the assignment's checks public and hidden, golden values, stubs and
-`given`. No solution is on it: stubs are generated afresh, whatever lies in assignments/. The same bytes each time.
+A list says what it holds: the grader without its tests, the assignment's checks (public and hidden), golden values, stubs
+and `given`. It holds no solution, because stubs are generated anew, whatever lies in assignments/. The same sources give
+the same bytes.
 """
 
 import tomllib
@@ -22,11 +23,12 @@ from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
 
 MAX_BYTES = 5_000_000
+GRADER_MB = 400  # what the server with torch and its parent need
 IMAGE = Path(__file__).with_name("image")
 
 
 def build(assignment: Assignment) -> bytes:
-    """The autograder zip. BadInput if it would be too large, or if a setting is none."""
+    """The autograder zip. BadInput if it would be too large, or if a setting of the assignment is not allowed."""
     settings = Settings.of(assignment)
     files = dict(_scripts(assignment, settings))
     files |= dict(_named(course() / "autograder", "autograder", grader_files()))
@@ -41,18 +43,19 @@ def build(assignment: Assignment) -> bytes:
 
 
 def warnings(assignment: Assignment) -> list[str]:
-    """What an instructor should know before uploading."""
+    """What an instructor should know before uploading, a sentence each. BadInput if a setting is not allowed."""
     settings = Settings.of(assignment)
-    said = [f"on Gradescope's page choose: container {settings.container}, timeout {settings.timeout_minutes:g} minutes"]
-    room = float(settings.container.split()[-2]) * 1000 - 400  # the server with torch, and the parent
-    if assignment.memory_mb > room:
-        said.append(f"a check may use {assignment.memory_mb} MB, the container leaves about {room:.0f}: choose a larger one")
+    lines = [f"on Gradescope's page choose: container {settings.container}, timeout {settings.timeout_minutes:g} minutes"]
+    left_mb = float(settings.container.split()[-2]) * 1000 - GRADER_MB
+    if assignment.memory_mb > left_mb:
+        lines.append(f"a check may use {assignment.memory_mb} MB, the container leaves about {left_mb:.0f}: choose a larger one")
     if assignment.hidden.exists() and settings.hidden_visibility != "visible":
-        said.append("with hidden checks students see no total on Gradescope until they are shown; the output says what it may")
-    return said
+        lines.append("with hidden checks students see no total on Gradescope until they are shown; the output says what it may")
+    return lines
 
 
 def _scripts(assignment: Assignment, settings: Settings) -> Iterator[tuple[str, bytes]]:
+    """What Gradescope runs, what setup.sh installs, and the results that are shown if the grader does not start."""
     words = {"@ASSIGNMENT@": assignment.id, "@WATCHDOG@": f"{settings.watchdog:.1f}"}
     for name in ("setup.sh", "run_autograder"):
         script = (IMAGE / name).read_text(encoding="utf-8")
@@ -66,7 +69,7 @@ def _scripts(assignment: Assignment, settings: Settings) -> Iterator[tuple[str, 
 
 
 def _fault(assignment: Assignment, settings: Settings) -> bytes:
-    """The results of a grader that fails before the submission is touched: nobody's points are lost by that."""
+    """The results of a grader that fails before it reads the submission. All points are granted."""
     rows = empty_rows(assignment, collect(assignment, hidden=True))
     for row in rows:
         row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points, "the grader did not start"
@@ -74,6 +77,7 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
 
 
 def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
+    """The assignment's own files: settings, stubs, checks and golden values."""
     folder, package = assignment.folder, f"assignments/{assignment.package}"
     fresh = stubs(assignment.course.root)
     yield f"{package}/assignment.toml", (folder / "assignment.toml").read_bytes()

@@ -17,8 +17,8 @@ GRADER = Path(autograder.__file__).parent
 
 def files_of_the_grader(folder: Path = GRADER) -> set[str]:
     """Every file that the grader consists of, its tests left out, as a path below its folder."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and not {"tests", "__pycache__"} & set(path.parts))
-    return {path.relative_to(folder).as_posix() for path in paths}
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if not {"tests", "__pycache__"} & set(path.parts)}
 
 
 def test_the_release_holds_every_file_of_the_grader():
@@ -43,7 +43,7 @@ def test_the_zip_for_gradescope_holds_every_file_of_the_grader_and_no_test(tmp_p
 
 def test_a_stored_grade_is_taken_over_only_from_the_very_same_grader(tmp_path, monkeypatch):
     from autograder.session import checks_of
-    from tools.batch.batch import grader_digest
+    from tools.batch.grade import grader_digest
 
     grader, assignment = tmp_path / "autograder", HERE.load("a01")
     checks = checks_of(assignment)[:1]

@@ -21,7 +21,7 @@ from autograder.submission.deliverables import MAX_FILE_BYTES
 from autograder.submission.opening import open_submission
 from autograder.submission.submit import build
 from autograder.submission.working_copy import working_copy
-from tools.batch.batch import submission_digest
+from tools.batch.grade import submission_digest
 from tools.batch.scheduler import packed
 from tools.batch.similarity import MAX_BYTES, _texts
 
