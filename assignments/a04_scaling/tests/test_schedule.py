@@ -105,15 +105,18 @@ def test_resumed_schedule_goes_on(solution, draw):
     return {"state": state, "at once": at_once, "later": rates_of(optimizer), "done": [first.done, second.done]}
 
 
-class Tied(nn.Module):
+def tied() -> nn.Module:
     """An embedding whose matrix is the head as well, and layers between."""
 
-    def __init__(self):
-        super().__init__()
-        self.embedding, self.positions = nn.Embedding(7, 4), nn.Embedding(3, 4)
-        self.layer, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 7, bias=False)
-        self.scores = nn.Parameter(torch.zeros(2, 3, 4))
-        self.head.weight = self.embedding.weight
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.positions = nn.Embedding(7, 4), nn.Embedding(3, 4)
+            self.layer, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 7, bias=False)
+            self.scores = nn.Parameter(torch.zeros(2, 3, 4))
+            self.head.weight = self.embedding.weight
+
+    return Tied()
 
 
 def described(found):
@@ -150,7 +153,7 @@ def test_matrices_decay_and_the_rest_does_not(solution, draw):
 @matches_reference
 def test_tied_head_is_an_embedding(solution, draw):
     """A shared matrix has several names, and one that is exempt is enough; it stands there once, under its first name."""
-    model = Tied()
+    model = tied()
     swapped = nn.ModuleDict({"head": nn.Linear(4, 7, bias=False), "token_embedding": nn.Embedding(7, 4)})
     swapped["head"].weight = swapped["token_embedding"].weight
     return {
@@ -164,7 +167,7 @@ def test_tied_head_is_an_embedding(solution, draw):
 @matches_reference
 def test_frozen_and_exempt_parameters(solution, draw):
     """Frozen parameters stand in no group; which names are exempt is up to the caller; a group may be empty."""
-    model = Tied()
+    model = tied()
     model.layer.weight.requires_grad_(False)
     model.norm.bias.requires_grad_(False)
     return {
