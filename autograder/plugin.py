@@ -111,7 +111,7 @@ class _Bench:
         self._open.close()
 
 
-def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
     """Collect checks, as `autograder.check.collecting` does."""
     pluginmanager.register(collecting)
 

@@ -31,6 +31,7 @@ class Judge:
     random: tuple[str, ...] = ()
 
     def __call__(self, function: Callable) -> Callable:
+        """Attach this judge to a check."""
         function.__judge__ = self  # type: ignore[attr-defined]
         return function
 

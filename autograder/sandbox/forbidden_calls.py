@@ -47,7 +47,7 @@ class ForbiddenCalls(TorchFunctionMode):
         The callee may be a function of torch that is written in Python, such as nn.init.kaiming_normal_. It shows by its
         frame alone. Text from eval has no file of its own.
         """
-        frame: FrameType | None = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 (there is no public way to the frames)
         while frame:
             path = frame.f_code.co_filename
             if path.startswith(self.folder):
