@@ -101,6 +101,7 @@ class PartView:
 
     @cached_property
     def unwritten(self) -> bool:
+        """Whether nothing of the part is written yet."""
         visible = [row for row in self.rows if not row.hidden]  # why a hidden check failed is not told
         return bool(visible) and all(row.reason == Reason.TODO for row in visible) and not self.points
 
@@ -115,10 +116,12 @@ class PartView:
 
     @property
     def passed(self) -> list[RowView]:
+        """The rows that pass."""
         return [row for row in self.rows if row.status is Status.PASSED]
 
     @property
     def open(self) -> list[RowView]:
+        """The rows that do not pass."""
         return [row for row in self.rows if row.status is not Status.PASSED]
 
     @property
@@ -136,6 +139,7 @@ class ReportView:
 
     @property
     def rows(self) -> list[RowView]:
+        """All rows, part by part, and then those that need another machine."""
         return [*(row for part in self.parts for row in part.rows), *self.elsewhere]
 
     @property

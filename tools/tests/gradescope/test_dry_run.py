@@ -25,8 +25,7 @@ from autograder.gradescope import run as gradescope_run
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import manifest_hash
 from autograder.tests.toy_course import Toy, course_copy
-from tools.gradescope.dry_run import METADATA, DryRun, dry_run, summary
-from tools.gradescope.dry_run import _read_results as read_results
+from tools.gradescope.dry_run import METADATA, DryRun, dry_run, read_results, summary
 from tools.gradescope.package import build
 
 HERE = Course.here()
