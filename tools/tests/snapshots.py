@@ -54,6 +54,7 @@ def _unmeasured(row: Row) -> Row:
     return replace(
         row,
         message=_MEASURED.sub("#", row.message),
+        output=_STAMP.sub(r"[\1… ", row.output),
         seconds=0.0,
         cpu_seconds=0.0,
         peak_kb=0,
