@@ -172,17 +172,11 @@ def _grade_one(assignment: "Assignment", source: Path | None, options: "GradeOpt
 
 def _report(server: "Server", assignment: "Assignment", source: Path | None, options: "GradeOptions") -> "Report":
     """Collect the checks while the server starts, and grade."""
-    from autograder.session import checks_of, grade_folder
-    from autograder.submission.opening import open_submission
+    from autograder.session import checks_of, grade_submission
 
     checks = checks_of(assignment, options)
-    with (
-        open_submission(source or assignment.folder, assignment.deliverables) as opened,
-        _progress(len(checks), assignment.id) as advance,
-    ):
-        report = grade_folder(opened.folder, assignment, checks, server, options, progress=advance)
-    report.notes = (*opened.notes, *report.notes)
-    return report
+    with _progress(len(checks), assignment.id) as advance:
+        return grade_submission(source or assignment.folder, assignment, checks, server, options, progress=advance)
 
 
 def _write(report: "Report", json_file: Path | None, html_file: Path | None) -> None:

@@ -14,13 +14,16 @@ from pathlib import Path
 
 import pytest
 
+from autograder import grading
 from autograder.assignment import Assignment, Course
 from autograder.errors import BadInput
 from autograder.gradescope import run as gradescope_run
+from autograder.report.report import Report
+from autograder.running import Runner
 from autograder.submission.deliverables import MAX_FILE_BYTES
 from autograder.submission.opening import open_submission
 from autograder.submission.submit import build
-from autograder.submission.working_copy import working_copy
+from autograder.submission.working_copy import Tree, working_copy
 from tools.batch.grade import submission_digest
 from tools.batch.scheduler import packed
 from tools.batch.similarity import MAX_BYTES, _texts
@@ -246,9 +249,20 @@ def local(path: Path, assignment: Assignment) -> Result:
 
 
 def gradescope(path: Path, assignment: Assignment) -> Result:
-    """Gradescope hands over a folder; an archive alone in it is what was uploaded."""
-    with gradescope_run._opened(path if path.is_dir() else path.parent, assignment) as opened:
-        return copied(opened.folder, assignment, opened.notes)
+    """Gradescope hands over a folder. An archive alone in it is what was uploaded."""
+    folder = path if path.is_dir() else path.parent
+    partial = gradescope_run.PartialReport(assignment, [], save=lambda report: None)
+    read: list[dict[str, bytes]] = []
+
+    def read_files(runner: Runner, tree: Tree, *_: object) -> Report:
+        """In the place of the grade: what lies in the tree that would be graded."""
+        read.append({name: (tree.folder / name).read_bytes() for name in assignment.deliverables if name not in tree.missing})
+        return Report(assignment, [], 0, notes=tree.notes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "grade", read_files)
+        report = gradescope_run._grade(folder, assignment, [], server=None, jobs=1, partial=partial)
+    return Result(read[-1], report.notes)
 
 
 def batch(path: Path, assignment: Assignment) -> Result:
