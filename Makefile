@@ -1,7 +1,7 @@
 # The commands of the course; `make` alone lists them. Each calls `python -m autograder` or `python -m tools`.
 PY := .venv/bin/python
 .DEFAULT_GOAL := help
-.PHONY: batch reset update release submission gradescope help setup grade watch test long new stubs golden verify bench lint
+.PHONY: batch reset update release submission gradescope help setup grade watch test long new snapshots stubs golden verify bench lint
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -25,14 +25,17 @@ reset: .venv/.done ## the stub of a file again, yours is kept beside it: A=a01 F
 update: .venv/.done ## bring this release up to date, your files stay: FROM=folder of the newer one
 	@$(PY) -m autograder update '$(FROM)'
 
-test: .venv/.done ## the project's own tests; QUICK=1 for a part
-	@$(PY) -m pytest -m "not long $(if $(QUICK),and not slow)" $(ARGS)
+test: .venv/.done ## the project's own tests, on two cores or JOBS; QUICK=1 for a part
+	@$(PY) -m pytest -n $(or $(JOBS),2) --dist loadscope --no-loadscope-reorder -m "not long $(if $(QUICK),and not slow)" $(ARGS)
 
-long: .venv/.done ## demos, notebooks and the full verification
-	@$(PY) -m pytest -m long $(ARGS)
+long: .venv/.done ## what takes long; goes on where it was killed, AGAIN=1 starts anew
+	@$(PY) -m pytest -m long --resume $(if $(AGAIN),--again) $(ARGS)
 
 new: .venv/.done ## a small assignment to start from: A=a11 TITLE='A mixture of experts' [MODULE=name]
 	@$(PY) -m tools new '$(A)' "$$TITLE" $(if $(MODULE),--module '$(MODULE)')
+
+snapshots: .venv/.done ## renew the reports that the tests compare with: [A=a01]
+	@$(PY) -m pytest tools/tests/test_assignments.py -k "reports_are_as_they_were $(if $(A),and $(A))" --snapshot-update $(ARGS)
 
 stubs: .venv/.done ## regenerate the stubs from reference/
 	@$(PY) -m tools stubs

@@ -102,5 +102,5 @@ def print_to(page: Path, to: Path, profile: Path) -> Path:
 
 def _run(profile: Path, *arguments: str) -> subprocess.CompletedProcess:
     return subprocess.run(
-        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *arguments], capture_output=True, text=True, timeout=90, check=False
+        [CHROMIUM, *FLAGS, f"--user-data-dir={profile}", *arguments], capture_output=True, text=True, timeout=600, check=False
     )

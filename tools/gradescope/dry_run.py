@@ -87,7 +87,7 @@ def dry_run(archive: Path, submission: Path, results: Path, metadata: Path | Non
         seconds = time.monotonic() - started
         results.mkdir(parents=True, exist_ok=True)
         (results / "stdout").write_text(stdout, encoding="utf-8")
-        value, problems = _read_results(root / "results" / "results.json", results)
+        value, problems = read_results(root / "results" / "results.json", results)
         if killed:
             problems.append(f"it was still running after {minutes:g} minutes; Gradescope would have given 0")
         return DryRun(value, stdout, seconds, problems + _open_to_all(root))
@@ -183,7 +183,7 @@ def _run(root: Path, python: Path, seconds: float) -> tuple[str, bool]:
             return process.communicate()[0], True
 
 
-def _read_results(path: Path, copy_to: Path) -> tuple[dict[str, Any], list[str]]:
+def read_results(path: Path, copy_to: Path) -> tuple[dict[str, Any], list[str]]:
     """The contents of results.json, which is also copied, and a sentence for each thing that is wrong with it."""
     import jsonschema
 

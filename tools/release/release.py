@@ -157,7 +157,7 @@ def student_project(text: str) -> str:
     kept = [block for block in kept if block[1 : block.index("]")] in _TABLES]
     out = re.sub(r"^testpaths = .*$", 'testpaths = ["assignments"]', "".join(kept), flags=re.MULTILINE)
     out = out.replace('"tools*", ', "")
-    out = "".join(line for line in out.splitlines(keepends=True) if "tools/" not in line)
+    out = "".join(line for line in out.splitlines(keepends=True) if "tools/" not in line and "tests/toy" not in line)
     tomllib.loads(out)
     return out.rstrip() + "\n"
 

@@ -1,192 +1,204 @@
-"""Every assignment end to end: the reference gets 100, the stubs 0, mistakes are named, and notebook and demo run."""
+"""Every assignment end to end: the reference gets 100, the stubs 0, mistakes are named, and notebook and demo run.
 
-import json
-import os
+Each assignment has one warm server for all of its grades. A new assignment needs no line here: what differs stands in its
+`tests/facts.toml` (see `assignment_facts.py`). Checks that train are a matter of `make long`, but for one.
+"""
+
+import random
 import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from autograder.assignment import Assignment, Course
-
-
-@dataclass(frozen=True)
-class Facts:
-    """mistakes: some that students make; missing: a file to leave out; demo: what it is called with, in full and to begin with."""
-
-    mistakes: tuple[str, ...]
-    missing: str
-    demo: tuple[str, ...] = ()
-    demo_of_stubs: tuple[str, ...] = ()
-    pictures: int = 3
-    long: float = 300  # seconds that the demo may take, on a machine that does something else too
-
+from autograder.check.check import Check
+from autograder.check.collecting import collect
+from autograder.grading import grade
+from autograder.judge.judge import Drive
+from autograder.report.report import Report
+from autograder.report.status import Status
+from autograder.submission.working_copy import Tree, working_copy
+from tools.author.reference_runs import ReferenceRuns, reference_runs
+from tools.author.replace_definition import replace_definition
+from tools.author.verify import verify
+from tools.tests.assignment_facts import Facts, sample, seed
+from tools.tests.snapshots import terminal, unmeasured, views
 
 HERE = Course.here()
-COURSE = {
-    "a00": Facts(
-        mistakes=(
-            "maximum_of_everything",
-            "widened_after_the_logarithm",
-            "scale_shrinks_by_growth",
-            "flat_instead_of_a_bell",
-            "folders_are_not_made",
-        ),
-        missing="numerics.py",
-    ),
-    "a01": Facts(
-        mistakes=(
-            "mask_after_softmax",
-            "heads_by_view_alone",
-            "eps_outside_the_root",
-            "mask_lets_a_token_see_the_next",
-            "head_is_a_copy_of_the_table",
-        ),
-        missing="attention.py",
-    ),
-    "a02": Facts(
-        mistakes=(
-            "targets_are_not_shifted",
-            "averaged_over_padding",
-            "always_rescaled",
-            "warm_up_starts_at_the_peak",
-            "token_that_crosses_p_is_left_out",
-        ),
-        missing="schedule.py",
-        demo=("all",),
-        demo_of_stubs=("level1",),
-        long=1200,
-    ),
-    "a03": Facts(
-        mistakes=(
-            "mean_is_taken_off",
-            "halves_for_neighbours",
-            "heads_of_keys_are_tiled",
-            "sinks_are_evicted",
-            "positions_by_column",
-        ),
-        missing="norm.py",
-        demo=("race",),
-        demo_of_stubs=("race",),
-    ),
-    "a04": Facts(
-        mistakes=(
-            "leftmost_pair_first",
-            "divided_by_the_parts",
-            "clipped_before_unscaling",
-            "snapshot_holds_live_tensors",
-            "clipped_before_the_sum",
-        ),
-        missing="accumulate.py",
-        demo=("all",),
-        demo_of_stubs=("bpe",),
-        pictures=5,
-    ),
-}
+ALTERNATES, MISCONCEPTIONS = 2, 5  # of an assignment, in each run
 
-every_assignment = pytest.mark.parametrize("assignment", [HERE.load(name) for name in COURSE], ids=list(COURSE))
-# The quick tests grade one of them.
-one_quickly = pytest.mark.parametrize(
-    "assignment", [pytest.param(HERE.load(name), id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in COURSE]
+
+@dataclass
+class Warm:
+    """An assignment with its server.
+
+    checks: all of them.
+    quick: those that do not train.
+    plain: those of one worker in one go, so without those that measure time or memory.
+    """
+
+    assignment: Assignment
+    runs: ReferenceRuns
+    checks: list[Check]
+    facts: Facts
+
+    @property
+    def quick(self) -> list[Check]:
+        return [check for check in self.checks if check.judge.drive != Drive.TRAIN]
+
+    @property
+    def plain(self) -> list[Check]:
+        return [check for check in self.checks if check.judge.drive == Drive.OBSERVE]
+
+    def grade(self, tree: Tree | Path, checks: list[Check]) -> Report:
+        """The report on a tree, or on a folder of deliverables."""
+        scratch = Path(tempfile.mkdtemp(dir=self.runs.scratch))
+        scratch.chmod(0o711)  # the user of the submission passes through
+        copy = tree if isinstance(tree, Tree) else working_copy(tree, self.assignment, scratch / "tree")
+        return grade(self.runs.runner, copy, checks, scratch)
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, id=name, marks=[pytest.mark.slow] * (name != "a01")) for name in HERE.known()]
 )
+def warm(request) -> Iterator[Warm]:
+    """Each assignment in turn; the quick tests have one of them."""
+    assignment = HERE.load(request.param)
+    with reference_runs(assignment) as runs:
+        yield Warm(assignment, runs, collect(assignment, hidden=True), Facts.of(assignment))
 
 
-def reference(assignment: Assignment) -> Path:
-    return assignment.reference
+@pytest.fixture(scope="module")
+def reference(warm) -> Report:
+    return warm.grade(warm.runs.reference, warm.quick)
 
 
-def grade(assignment: Assignment, folder: Path, target: Path, *options: str) -> tuple[int, dict, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "autograder", "grade", assignment.id, "--from", str(folder), "--json", str(target), *options],
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=False,
-        env={**os.environ, "COLUMNS": "80", "NO_COLOR": "1"},
-    )
-    return done.returncode, json.loads(target.read_text()), done.stdout
+@pytest.fixture(scope="module")
+def stubs(warm) -> Report:
+    return warm.grade(warm.assignment.folder, warm.quick)
 
 
-def test_every_assignment_is_tested():
-    assert list(HERE.known()) == list(COURSE)
+@pytest.fixture(scope="module")
+def mixed(warm, tmp_path_factory) -> Report:
+    """The reference with the first misconception of all, and with the last module still to be written."""
+    assignment, folder = warm.assignment, tmp_path_factory.mktemp("mixed")
+    last = [name for name in assignment.deliverables if name.endswith(".py")][-1]
+    for name in assignment.deliverables:
+        shutil.copy((assignment.folder if name == last else assignment.reference) / name, folder)
+    case = warm.runs.cases("misconceptions")[0]
+    path = folder / f"{case.module}.py"
+    path.write_text(replace_definition(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
+    return warm.grade(folder, warm.quick)
 
 
-@one_quickly
-def test_the_reference_gets_all_points(assignment, tmp_path):
-    status, report, text = grade(assignment, reference(assignment), tmp_path / "r.json", "--force-hidden")
-    assert (status, report["score"], report["max_score"]) == (0, 100, 100), text
-    assert sum(not c["id"].startswith("hidden/") for c in report["checks"]) >= 40
-    assert any(c["id"].startswith("hidden/") for c in report["checks"])
+def lost(report: Report) -> list[str]:
+    """The checks that took points, each with the first line of its message."""
+    return [
+        f"{row.id}: {row.message.partition(chr(10))[0]}"
+        for row in report.rows
+        if row.points < row.max_points or row.status == Status.GRADER_FAULT
+    ]
 
 
-@one_quickly
-def test_the_stubs_get_nothing(assignment, tmp_path):
-    status, report, text = grade(assignment, assignment.folder, tmp_path / "r.json")
-    assert (status, report["score"]) == (1, 0), text
-    graded = [c for c in report["checks"] if c["max_points"]]
-    assert {c["reason"] for c in graded if not c["id"].startswith("hidden/")} == {"todo"}
+def test_the_reference_gets_all_points(warm, reference):
+    assert lost(reference) == [] and reference.exit_status == 0, terminal(reference)
+    public = [check for check in warm.checks if not check.hidden]
+    assert len(public) >= 40 and len(public) < len(warm.checks)
+
+
+def test_the_reference_trains(warm):
+    """One of the checks that train, another one for another commit."""
+    training = [check for check in warm.checks if check.judge.drive == Drive.TRAIN]
+    if not training:
+        pytest.skip("no check of this assignment trains")
+    report = warm.grade(warm.runs.reference, [random.Random(seed()).choice(training)])
+    assert lost(report) == [], f"sample of {seed()}\n{terminal(report)}"
+
+
+@pytest.mark.parametrize("kind", ["reference", "stubs", "mixed"])
+def test_reports_are_as_they_were(warm, kind, request, snapshot):
+    """Terminal, page, JSON and Gradescope's results; `make snapshots` renews them, and its differences are to be read."""
+    for extension, text in views(unmeasured(request.getfixturevalue(kind))).items():
+        assert text == snapshot(extension_class=extension, name=extension.__name__.lower())
+
+
+@pytest.mark.long
+def test_the_reference_gets_all_points_with_every_check_that_trains(warm):
+    report = warm.grade(warm.runs.reference, warm.checks)
+    assert (report.score, report.max_score) == (100, 100), terminal(report)
+
+
+def test_the_stubs_get_nothing(stubs):
+    text = terminal(stubs)
+    assert (stubs.score, stubs.exit_status) == (0, 1), text
+    assert {row.reason for row in stubs.rows if row.max_points and not row.check.hidden} == {"todo"}
     assert max(map(len, text.splitlines())) <= 80 and "\x1b" not in text
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("name", "mistake"), [(name, mistake) for name, facts in COURSE.items() for mistake in facts.mistakes])
-def test_five_mistakes_are_named(tmp_path, name, mistake):
-    from autograder.submission.working_copy import working_copy
-    from tools.author.cases import load_cases
-    from tools.author.replace_definition import replace_definition
-
-    assignment = HERE.load(name)
-    case = next(c for c in load_cases(reference(assignment) / "misconceptions") if c.name == mistake)
-    tree = working_copy(reference(assignment), assignment, tmp_path / "tree")
-    path = tree.folder / f"{case.module}.py"
-    path.write_text(replace_definition(path.read_text(encoding="utf-8"), case.qualname, case), encoding="utf-8")
-    status, report, text = grade(assignment, tree.folder, tmp_path / "r.json", "--only", case.module)
-    assert status == 1 and mistake in {c["misconception"] for c in report["checks"]}, text
-    assert "Looks like: " in text
+def test_alternates_get_all_points(warm):
+    """Some of them; `make verify` has all."""
+    for case in sample(warm.assignment, "alternates", ALTERNATES):
+        report = warm.grade(warm.runs.tree_of(case), [check for check in warm.plain if check.module == case.module])
+        assert lost(report) == [], f"alternate {case.name}, sample of {seed()}\n{terminal(report)}"
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "assignment", [pytest.param(HERE.load(name), id=name, marks=[pytest.mark.long] * (name > "a01")) for name in COURSE]
-)
-def test_a_missing_file_costs_its_own_points(assignment, tmp_path):
-    folder, missing = tmp_path / "s", COURSE[assignment.id].missing
-    shutil.copytree(reference(assignment), folder)
-    (folder / missing).unlink()
-    status, report, text = grade(assignment, folder, tmp_path / "r.json")
-    assert status == 1 and f"{missing}: the file is missing" in text
-    module = missing.removesuffix(".py")
-    lost = {c["part"].split(".")[0] for c in report["checks"] if c["points"] < c["max_points"]}
-    worth = sum(part.points for part in assignment.parts if part.name.split(".")[0] == module)
-    assert lost == {module} and report["score"] == 100 - worth, text
-    assert any(c["given"] for c in report["checks"])
+def test_mistakes_are_named(warm):
+    """Some misconceptions; `make verify` has all. Those that no plain check finds run the others of their module too."""
+    for case in sample(warm.assignment, "misconceptions", MISCONCEPTIONS):
+        tree = warm.runs.tree_of(case)
+        own = [check for check in warm.checks if check.module == case.module]
+        report = warm.grade(tree, [check for check in own if check in warm.plain])
+        if report.score == report.max_score:
+            report = warm.grade(tree, own)
+        named = {row.misconception for row in report.rows if row.status == "failed" and not row.check.hidden}
+        text = terminal(report)
+        assert case.name in named and "Looks like: " in text, f"{case.name}, sample of {seed()}\n{text}"
 
 
-@every_assignment
-def test_points_of_the_parts_are_the_weights_of_their_public_checks(assignment):
-    from autograder.check.collecting import collect
-
-    assert assignment.points == 100
-    weights = {}
-    for check in collect(assignment):
-        weights[check.part] = weights.get(check.part, 0) + check.weight * (check.device is None)
-    assert weights == {part.name: part.points for part in assignment.parts}
+@pytest.mark.long
+@pytest.mark.timeout(7200)
+def test_verify_finds_no_problem(warm):
+    """Every alternate, every misconception, and mutants."""
+    assert verify(warm.assignment)["problems"] == []
 
 
-@every_assignment
-def test_golden_values_stay_small(assignment):
-    files = [*(assignment.folder / "tests" / "golden").iterdir(), *(reference(assignment) / "hidden" / "golden").iterdir()]
-    assert sum(f.stat().st_size for f in files) <= 1_000_000
+def test_a_missing_file_costs_its_own_points(warm, tmp_path):
+    """Whatever imports from it is judged with the given one."""
+    for name in warm.assignment.deliverables:
+        if name != warm.facts.missing:
+            shutil.copy(warm.assignment.reference / name, tmp_path)
+    report = warm.grade(tmp_path, warm.plain)
+    module = warm.facts.missing.removesuffix(".py")
+    assert report.exit_status == 1 and f"{module}.py: the file is missing" in terminal(report)
+    without = [row for row in report.rows if row.points < row.max_points]
+    assert {row.check.part.partition(".")[0] for row in without} == {module}, terminal(report)
+    assert all(row.points == 0 for row in report.rows if row.check.module == module)
+
+
+def test_points_of_the_parts_are_the_weights_of_their_public_checks(warm):
+    assert warm.assignment.points == 100
+    weights: dict[str, float] = {}
+    for check in warm.checks:
+        if not check.hidden:
+            weights[check.part] = weights.get(check.part, 0) + check.weight * (check.device is None)
+    assert weights == {part.name: part.points for part in warm.assignment.parts}
+
+
+def test_golden_values_stay_small(warm):
+    folders = warm.assignment.folder / "tests" / "golden", warm.assignment.hidden / "golden"
+    assert sum(path.stat().st_size for folder in folders for path in folder.iterdir()) <= 1_000_000
 
 
 def _assembled(assignment: Assignment, tmp_path: Path) -> Path:
     """A tree in which the demo and the notebook find the reference as their package."""
     root = tmp_path / "assignments"
     shutil.copytree(HERE.assignments, root, ignore=shutil.ignore_patterns("__pycache__"))
-    for path in reference(assignment).glob("*.py"):
+    for path in assignment.reference.glob("*.py"):
         shutil.copy(path, root / assignment.package / path.name)
     return root
 
@@ -202,45 +214,29 @@ def _demo(assignment: Assignment, root: Path, arguments: tuple[str, ...], second
     )
 
 
-@pytest.mark.long
-@every_assignment
-def test_the_demo_shows_something_working(assignment, tmp_path):
-    facts = COURSE[assignment.id]
-    done = _demo(assignment, _assembled(assignment, tmp_path), facts.demo, facts.long)
-    assert done.returncode == 0, done.stdout + done.stderr
-
-
 @pytest.mark.slow
-@every_assignment
-def test_the_demo_of_the_stubs_names_what_is_missing(assignment):
-    done = _demo(assignment, HERE.assignments, COURSE[assignment.id].demo_of_stubs, 100)
-    assert done.returncode == 1 and "yours to write" in done.stdout + done.stderr and "Traceback" not in done.stderr
+def test_the_demo_of_the_stubs_names_what_is_missing(warm):
+    result = _demo(warm.assignment, HERE.assignments, warm.facts.demo_of_stubs, seconds=600)
+    said = result.stdout + result.stderr
+    assert result.returncode == 1 and "yours to write" in said and "Traceback" not in result.stderr, said
 
 
 @pytest.mark.long
-@every_assignment
-def test_the_notebook_runs_from_top_to_bottom(assignment, tmp_path):
+@pytest.mark.timeout(3600)
+def test_the_demo_shows_something_working(warm, tmp_path):
+    result = _demo(warm.assignment, _assembled(warm.assignment, tmp_path), warm.facts.demo, warm.facts.demo_seconds)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.long
+def test_the_notebook_runs_from_top_to_bottom(warm, tmp_path):
     import jupytext
     import nbformat
     from nbclient import NotebookClient
 
-    root = _assembled(assignment, tmp_path)
-    notebook = jupytext.read(root / assignment.package / "explore.py")
+    root = _assembled(warm.assignment, tmp_path)
+    notebook = jupytext.read(root / warm.assignment.package / "explore.py")
     NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(root)}}).execute()
     pictures = [o for cell in notebook.cells for o in cell.get("outputs", []) if "image/png" in o.get("data", {})]
-    assert len(pictures) >= COURSE[assignment.id].pictures
+    assert len(pictures) >= warm.facts.pictures
     nbformat.write(notebook, tmp_path / "explore.ipynb")
-
-
-@pytest.mark.long
-@every_assignment
-def test_verify_finds_no_problem(assignment, tmp_path):
-    done = subprocess.run(
-        [sys.executable, "-m", "tools", "verify", assignment.id, "--json", str(tmp_path / "v.json")],
-        capture_output=True,
-        text=True,
-        timeout=3000,
-        check=False,
-        cwd=HERE.root,
-    )
-    assert done.returncode == 0, done.stdout

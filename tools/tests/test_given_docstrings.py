@@ -11,13 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from autograder.assignment import ASSIGNMENTS, REFERENCE
+from autograder.assignment import Course
 
 Functions = dict[str, tuple[ast.FunctionDef, str]]  # qualified name → (function, the docstring that speaks for it)
 
 CONSTRUCTORS = ("__init__", "__post_init__")
 PENDING = ("a03_modern", "a04_scaling")  # their docstrings do not name all errors yet
-PACKAGES = sorted(p for p in (ASSIGNMENTS / "given").iterdir() if (p / "__init__.py").exists() and p.name not in PENDING)
+COURSE = Course.here()
+PACKAGES = sorted(p for p in COURSE.given.iterdir() if (p / "__init__.py").exists() and p.name not in PENDING)
 
 
 def functions_of(source: str) -> Functions:
@@ -70,7 +71,7 @@ def unnamed_errors(given: str, reference: str) -> list[str]:
 def modules(package: Path) -> Iterator[tuple[str, str, str]]:
     """Name, source, and source of the counterpart in the reference, of each module of a package of `given`."""
     for path in sorted(package.glob("*.py")):
-        counterpart = REFERENCE / package.name / path.name
+        counterpart = COURSE.reference / package.name / path.name
         yield path.name, path.read_text(encoding="utf-8"), counterpart.read_text(encoding="utf-8") if counterpart.exists() else ""
 
 

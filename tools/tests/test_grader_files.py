@@ -17,8 +17,8 @@ GRADER = Path(autograder.__file__).parent
 
 def files_of_the_grader(folder: Path = GRADER) -> set[str]:
     """Every file that the grader consists of, its tests left out, as a path below its folder."""
-    paths = (path for path in folder.rglob("*") if path.is_file() and not {"tests", "__pycache__"} & set(path.parts))
-    return {path.relative_to(folder).as_posix() for path in paths}
+    paths = (path.relative_to(folder) for path in folder.rglob("*") if path.is_file())
+    return {path.as_posix() for path in paths if not {"tests", "__pycache__"} & set(path.parts)}
 
 
 def test_the_release_holds_every_file_of_the_grader():
