@@ -15,16 +15,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from autograder.assignment import Assignment
-from autograder.check.check import Check
 from autograder.errors import BadInput
-from autograder.report.report import Report, Row
-from autograder.sandbox.device import has_device
-from autograder.sandbox.jail import detect_isolation, reserve_user
-from autograder.sandbox.server_handle import Server
 
 if TYPE_CHECKING:
+    from autograder.assignment import Assignment
+    from autograder.check.check import Check
+    from autograder.report.report import Report, Row
     from autograder.running import Runner
+    from autograder.sandbox.server_handle import Server
     from autograder.submission.working_copy import Tree
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -49,6 +47,8 @@ class GradeOptions:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise BadInput(f"--device is cpu, cuda or mps; got {self.device!r}")
+        from autograder.sandbox.device import has_device
+
         if self.device != "cpu" and not has_device(self.device):
             raise BadInput(f"--device {self.device}: there is no such device here; leave the option out to grade on the CPU")
 
@@ -76,6 +76,7 @@ def checks_of(assignment: Assignment, options: GradeOptions = DEFAULTS) -> list[
     BadInput: no check fits, or something that a check needs, such as a text, is not there.
     """
     from autograder.check.collecting import collect
+    from autograder.sandbox.jail import detect_isolation
 
     hides = options.force_hidden or detect_isolation().can_hide(assignment.hidden)
     checks = collect(assignment, options.only, assignment.hidden.exists() and hides, options.long)
@@ -139,6 +140,7 @@ def workplace(
     BadInput: `source` is no folder.
     """
     from autograder.running import Runner
+    from autograder.sandbox.jail import reserve_user
     from autograder.submission.working_copy import working_copy
 
     with scratch_space() as scratch, reserve_user() as jail:

@@ -105,17 +105,21 @@ def main(name: str, root: Path) -> int:
             print("over the rate limit: not graded, the previous score is kept")
             return 0
         results.write(partial.as_json(), KILLED)
-        grade = lambda: _grade(root / "submission", assignment, checks, server, CONTAINERS[settings.container], partial)
+        grade = lambda: grade_upload(root / "submission", assignment, checks, server, CONTAINERS[settings.container], partial)
         report, unfinished = _whatever_happens(grade, partial, settings)
     results.write(report, unfinished)
     _tell_staff(report, settings, metadata, unfinished)
     return 0
 
 
-def _grade(
+def grade_upload(
     folder: Path, assignment: Assignment, checks: list[Check], server: Server, jobs: int, partial: PartialReport
 ) -> Report:
-    """The report on what was uploaded. An archive that is refused counts as an empty folder, and a note says why."""
+    """The report on what was uploaded. An archive that is refused counts as an empty folder, and a note says why.
+
+    jobs: workers side by side.
+    partial: takes each row as it is done.
+    """
     try:
         return grade_submission(folder, assignment, checks, server, jobs=jobs, progress=partial.add)
     except BadInput as error:
