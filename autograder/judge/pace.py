@@ -53,9 +53,11 @@ class KeepsPace(StepJudge):
         return statistics.median(actual / max(baseline, 1e-9) for actual, baseline in evidence.times or ())
 
     def remark(self, evidence: Evidence, golden: Golden) -> str:
+        """The ratio."""
         return f"{self.ratio(evidence):.2f} times the baseline" if evidence.times else ""
 
     def number(self, name: str, evidence: Evidence) -> float | None:
+        """The ratio, under the name "pace"."""
         return self.ratio(evidence) if name == "pace" and evidence.times else None
 
 

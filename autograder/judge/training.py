@@ -64,6 +64,7 @@ class TrainsTo(TrainingJudge):
         self.share, self.corpus = share, corpus
 
     def fault(self, task: Task, loss: float) -> str:
+        """A sentence if the loss has not gone far enough, else ""."""
         if (reached := task.fraction_of_gap(loss)) >= self.share:
             return ""
         needed = task.unigram_loss - self.share * (task.unigram_loss - task.floor)
@@ -99,9 +100,11 @@ class TrainsBelow(TrainingJudge):
         return Task.of_text(text, self.context, self.prefixes, seed).as_golden()
 
     def fault(self, task: Task, loss: float) -> str:
+        """A sentence if the loss is not below the bound, else ""."""
         return "" if loss < self.bound else f"{self._reached(loss)}; less than {self.bound} is needed."
 
     def remark(self, evidence: Evidence, golden: Golden) -> str:
+        """The loss that was reached."""
         log_probs = evidence.observation.get("log_probs")
         return self._reached(_loss(Task.of(golden), log_probs)) if isinstance(log_probs, Array) else ""
 
