@@ -1,11 +1,14 @@
 """The commands of a student. Nothing heavy is imported before a command needs it.
 
-Exit status: 0 every point that can be graded here, 1 points lost, 2 wrong usage or input, 3 a fault of the grader.
+Exit status: 0 every point that can be graded here, 1 points lost or Ctrl-C, 2 wrong usage or input, 3 a fault of the grader.
 """
+
+from __future__ import annotations
 
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
@@ -28,7 +31,6 @@ app = typer.Typer(
 )
 Name = Annotated[str, typer.Argument(help="a01", show_default=False)]
 Only = Annotated[str | None, typer.Option(help="Only checks that fit, as pytest's -k.")]
-Source = Annotated[Path | None, typer.Option("--from", help="Folder (or zip) of deliverables instead of assignments/.")]
 
 
 @app.callback()
@@ -39,7 +41,9 @@ def main() -> None:
 @app.command()
 def grade(
     assignment: Annotated[str, typer.Argument(help="a01, or nothing for all", show_default=False)] = "",
-    source: Source = None,
+    source: Annotated[
+        Path | None, typer.Option("--from", help="Folder (or zip) of deliverables instead of assignments/.")
+    ] = None,
     only: Only = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write the report there as JSON.")] = None,
     html_file: Annotated[Path | None, typer.Option("--html", help="Write the report there as a page.")] = None,
@@ -53,6 +57,7 @@ def grade(
     with _course_errors():
         from autograder.assignment import Course
         from autograder.errors import BadInput
+        from autograder.sandbox.server_handle import Server
         from autograder.session import GradeOptions
 
         options = GradeOptions(only, device, long, force_hidden)
@@ -62,7 +67,9 @@ def grade(
             _refuse_unwritable(path)
         course = Course.here()
         for name in [assignment] if assignment else course.known():
-            report = _grade_one(course.load(name), source, options)
+            loaded = course.load(name)
+            with Server(loaded.preload) as server:
+                report = _grade(server, loaded, source, options)
             _write(report, json_file, html_file)
             _show(report, verbose)
             status = max(status, report.exit_status)
@@ -73,7 +80,7 @@ def grade(
 def watch(assignment: Name, only: Only = None) -> None:
     """Grade on every save; the server stays warm, so only the checks take time. Ctrl-C ends it."""
     with _course_errors():
-        from watchfiles import watch as saves
+        from watchfiles import watch as watch_folder
 
         from autograder.assignment import Course
         from autograder.sandbox.server_handle import Server
@@ -82,10 +89,10 @@ def watch(assignment: Name, only: Only = None) -> None:
         loaded, options = Course.here().load(assignment), GradeOptions(only)
         wanted = lambda _, path: Path(path).name in loaded.deliverables
         with Server(loaded.preload) as server:
-            _show(_report(server, loaded, None, options))
-            for changed in saves(loaded.folder, watch_filter=wanted, raise_interrupt=False):
-                typer.echo(f"\nsaved: {', '.join(sorted({Path(path).name for _, path in changed}))}")
-                _show(_report(server, loaded, None, options))
+            _show(_grade(server, loaded, None, options))
+            for changes in watch_folder(loaded.folder, watch_filter=wanted, raise_interrupt=False):
+                typer.echo(f"\nsaved: {', '.join(sorted({Path(path).name for _, path in changes}))}")
+                _show(_grade(server, loaded, None, options))
     _leave(0)
 
 
@@ -93,7 +100,7 @@ def watch(assignment: Name, only: Only = None) -> None:
 def submission(
     assignment: Name,
     to: Annotated[Path | None, typer.Option(help="The zip to write; by default a01-submission.zip here.")] = None,
-    source: Source = None,
+    source: Annotated[Path | None, typer.Option("--from", help="Folder of deliverables instead of assignments/.")] = None,
 ) -> None:
     """Build the zip to upload, and check it: complete, parsable, not too large."""
     with _course_errors():
@@ -118,9 +125,9 @@ def reset(
     """Put the stub of a file back; what stood there is kept beside it."""
     with _course_errors():
         from autograder.assignment import Course
-        from autograder.submission.reset import reset as put_back
+        from autograder.submission.reset import reset as reset_file
 
-        kept = put_back(Course.here().load(assignment), file)
+        kept = reset_file(Course.here().load(assignment), file)
     typer.echo(f"{Path(file).name} is the stub again" + (f"; yours is kept as {kept.name}" if kept else ""))
 
 
@@ -129,26 +136,35 @@ def update(newer: Annotated[Path, typer.Argument(help="Folder of the newer relea
     """Make this release the newer one; files that you have changed stay, and nothing of yours is lost."""
     with _course_errors():
         from autograder.assignment import Course
-        from autograder.submission.update import update as bring
+        from autograder.submission.update import update as update_course
 
-        changes = bring(newer, Course.here().root)
+        changes = update_course(newer, Course.here().root)
     for line in changes.lines():
         typer.echo(line)
 
 
 @contextmanager
 def _course_errors() -> Iterator[None]:
-    """End the command with the sentence and the exit status of an error of the course, whichever command it is."""
-    from autograder.errors import CourseError
+    """Turn whatever ends a command before its time into a sentence on stderr and an exit status.
+
+    An error that nobody foresaw is a fault of the grader. Its traceback is for whoever mends the grader.
+    """
+    from autograder.errors import CourseError, GraderFault
 
     try:
         yield
     except CourseError as error:
-        typer.echo(f"{'The grader itself is at fault' if error.status == 3 else 'Error'}: {error}", err=True)
+        typer.echo(f"{'The grader itself is at fault' if error.status == GraderFault.status else 'Error'}: {error}", err=True)
         _leave(error.status)
     except KeyboardInterrupt:
-        typer.echo("Interrupted before anything was graded.", err=True)
+        typer.echo("Interrupted.", err=True)
         _leave(1)
+    except (typer.Exit, BrokenPipeError):  # neither is an error: somebody has left, or reads no further
+        raise
+    except Exception as error:
+        traceback.print_exc()
+        typer.echo(f"The grader itself is at fault: {type(error).__name__}: {error}", err=True)
+        _leave(GraderFault.status)
 
 
 def _refuse_unwritable(path: Path) -> None:
@@ -163,29 +179,20 @@ def _refuse_unwritable(path: Path) -> None:
         raise BadInput(f"{path} cannot be written: its folder is read-only")
 
 
-def _grade_one(assignment: "Assignment", source: Path | None, options: "GradeOptions") -> "Report":
-    from autograder.sandbox.server_handle import Server
+def _grade(server: Server, assignment: Assignment, source: Path | None, options: GradeOptions) -> Report:
+    """Grade one assignment. The checks are read while the server starts and imports torch.
 
-    with Server(assignment.preload) as server:  # it imports torch while we read the checks
-        return _report(server, assignment, source, options)
-
-
-def _report(server: "Server", assignment: "Assignment", source: Path | None, options: "GradeOptions") -> "Report":
-    """Collect the checks while the server starts, and grade."""
-    from autograder.session import checks_of, grade_folder
-    from autograder.submission.opening import open_submission
+    source: what to grade, by default the student's own files under assignments/.
+    """
+    from autograder.session import checks_of, grade_submission
 
     checks = checks_of(assignment, options)
-    with (
-        open_submission(source or assignment.folder, assignment.deliverables) as opened,
-        _progress(len(checks), assignment.id) as advance,
-    ):
-        report = grade_folder(opened.folder, assignment, checks, server, options, progress=advance)
-    report.notes = (*opened.notes, *report.notes)
-    return report
+    with _progress(len(checks), assignment.id) as advance:
+        return grade_submission(source or assignment.folder, assignment, checks, server, options, progress=advance)
 
 
-def _write(report: "Report", json_file: Path | None, html_file: Path | None) -> None:
+def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
+    """Write the report to the files that were asked for. BadInput: one of them cannot be written."""
     from autograder.files import write_or_refuse
     from autograder.report.as_json import as_json
 
@@ -197,16 +204,18 @@ def _write(report: "Report", json_file: Path | None, html_file: Path | None) -> 
         write_or_refuse(html_file, render_page(as_json(report)))
 
 
-def _show(report: "Report", verbose: bool = False) -> None:
+def _show(report: Report, verbose: bool = False) -> None:
+    """Print the report. A pipe gets lines of COLUMNS characters, or of 100."""
     from rich.console import Console
 
     from autograder.report.terminal import print_report
 
-    width = None if sys.stdout.isatty() else int(os.environ.get("COLUMNS", "100"))
+    columns = os.environ.get("COLUMNS", "")
+    width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else 100
     print_report(report, Console(highlight=False, soft_wrap=False, width=width), verbose)
 
 
-def _progress(total: int, name: str) -> AbstractContextManager[Callable[["Row"], None]]:
+def _progress(total: int, name: str) -> AbstractContextManager[Callable[[Row], None]]:
     """A progress bar on stderr, on a terminal alone."""
     if not sys.stderr.isatty():
         return nullcontext(lambda row: None)
@@ -214,7 +223,7 @@ def _progress(total: int, name: str) -> AbstractContextManager[Callable[["Row"],
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     @contextmanager
-    def bar() -> Iterator[Callable[["Row"], None]]:
+    def bar() -> Iterator[Callable[[Row], None]]:
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()
         with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
             task = progress.add_task(f"grading {name}", total=total)

@@ -68,20 +68,14 @@ class _Bench:
     def __init__(self, folder: Path):
         from autograder import assignment
         from autograder.grading import Grader
-        from autograder.running import Runner
-        from autograder.sandbox.jail import reserve_user
         from autograder.sandbox.server_handle import Server
-        from autograder.session import scratch_space
-        from autograder.submission.working_copy import working_copy
+        from autograder.session import workplace
 
         self.assignment = assignment.read(folder)
         self._open = ExitStack()
-        scratch, jail = self._open.enter_context(scratch_space()), self._open.enter_context(reserve_user())
-        self.server = self._open.enter_context(Server(self.assignment.preload))
-        self.tree = working_copy(folder, self.assignment, scratch / "tree")
-        self.grader = Grader(
-            Runner(self.server, self.assignment, scratch / "cwd", self.tree.baseline(scratch / "baseline"), jail)
-        )
+        server = self._open.enter_context(Server(self.assignment.preload))
+        place = self._open.enter_context(workplace(folder, self.assignment, server))
+        self.tree, self.grader = place.tree, Grader(place.runner)
 
     def judge(self, check: Check) -> Judgement:
         """Run the check in a worker."""

@@ -1,7 +1,10 @@
-"""One grade, from a folder to a report: scratch space, working copy, workers, report. Nothing of it is left behind.
+"""One grade, from what was handed in to a report. Every entry point calls this, so a grade is the same everywhere.
 
-The same few lines serve the command line, Gradescope and a whole class, so a submission gets the same grade everywhere.
+A grade works in scratch space of its own, and nothing of it is left behind. Late imports let a command start the server
+before it reads the rest of the grader.
 """
+
+from __future__ import annotations
 
 import math
 import tempfile
@@ -10,14 +13,17 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from autograder.assignment import Assignment
-from autograder.check.check import Check
 from autograder.errors import BadInput
-from autograder.report.report import Report, Row
-from autograder.sandbox.device import has_device
-from autograder.sandbox.jail import detect_isolation, reserve_user
-from autograder.sandbox.server_handle import Server
+
+if TYPE_CHECKING:
+    from autograder.assignment import Assignment
+    from autograder.check.check import Check
+    from autograder.report.report import Report, Row
+    from autograder.running import Runner
+    from autograder.sandbox.server_handle import Server
+    from autograder.submission.working_copy import Tree
 
 DEVICES = ("cpu", "cuda", "mps")
 
@@ -30,7 +36,7 @@ class GradeOptions:
     device: where checks compute that ask for no device themselves.
     long: grade also the checks that run on request.
     force_hidden: run hidden checks also where the code beside them can read them.
-    BadInput: the device is none, or there is none of that kind here.
+    BadInput: there is no such kind of device, or this machine has none of that kind.
     """
 
     only: str | None = None
@@ -41,6 +47,8 @@ class GradeOptions:
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
             raise BadInput(f"--device is cpu, cuda or mps; got {self.device!r}")
+        from autograder.sandbox.device import has_device
+
         if self.device != "cpu" and not has_device(self.device):
             raise BadInput(f"--device {self.device}: there is no such device here; leave the option out to grade on the CPU")
 
@@ -48,7 +56,37 @@ class GradeOptions:
 DEFAULTS = GradeOptions()
 
 
-def grade_folder(
+@dataclass(frozen=True)
+class Workplace:
+    """What checks of one submission are run with.
+
+    runner: runs a check on a tree.
+    tree: the working copy of the submission.
+    scratch: a folder for other trees.
+    """
+
+    runner: Runner
+    tree: Tree
+    scratch: Path
+
+
+def checks_of(assignment: Assignment, options: GradeOptions = DEFAULTS) -> list[Check]:
+    """The checks to run here. Hidden ones run only where the code beside them cannot read them.
+
+    BadInput: no check fits, or something that a check needs, such as a text, is not there.
+    """
+    from autograder.check.collecting import collect
+    from autograder.sandbox.jail import detect_isolation
+
+    hides = options.force_hidden or detect_isolation().can_hide(assignment.hidden)
+    checks = collect(assignment, options.only, assignment.hidden.exists() and hides, options.long)
+    for check in checks:
+        if check.on_request:
+            check.judge.expected(check.seed)  # what is missing is said now, and not after minutes
+    return checks
+
+
+def grade_submission(
     source: Path,
     assignment: Assignment,
     checks: list[Check],
@@ -60,35 +98,67 @@ def grade_folder(
     timing_lock: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
 ) -> Report:
-    """Grade the deliverables of a folder.
+    """Grade what was handed in: a folder of deliverables, an archive of them, or a folder with such an archive in it.
 
     server: may serve many grades, one after another or side by side.
-    jobs: workers side by side, by default one per core.
-    seconds: after which what is left is not reached.
+    jobs: workers side by side, by default one for each core.
+    seconds: the time for the whole grade. Checks that have not had their turn by then are not reached.
     timing_lock: held while a timed check runs.
     progress: called with each row as it is done.
-    BadInput: `source` is no folder.
+    BadInput: there is no such folder, or the archive is refused.
     """
     from autograder.grading import grade
     from autograder.precompile import WORTH_IT, precompile
+    from autograder.submission.opening import open_submission
+
+    deadline = time.monotonic() + seconds
+    with (
+        open_submission(source, assignment.deliverables) as opened,
+        workplace(opened.folder, assignment, server, options.device, deadline=deadline, timing_lock=timing_lock) as place,
+    ):
+        if len(checks) >= WORTH_IT:
+            precompile(place.runner, place.tree)
+        report = grade(place.runner, place.tree, checks, place.scratch, jobs, progress)
+    report.notes = (*opened.notes, *report.notes)
+    return report
+
+
+@contextmanager
+def workplace(
+    source: Path,
+    assignment: Assignment,
+    server: Server,
+    device: str = "cpu",
+    *,
+    seed: int = 0,
+    deadline: float = math.inf,
+    timing_lock: AbstractContextManager | None = None,
+) -> Iterator[Workplace]:
+    """A working copy of a folder of deliverables, and a runner for it. Both are gone when the context ends.
+
+    device, seed, deadline, timing_lock: as in `Runner`.
+    BadInput: `source` is no folder.
+    """
     from autograder.running import Runner
+    from autograder.sandbox.jail import reserve_user
     from autograder.submission.working_copy import working_copy
 
     with scratch_space() as scratch, reserve_user() as jail:
         tree = working_copy(source, assignment, scratch / "tree")
+        baseline = tree.baseline(scratch / "baseline")
+        lock = timing_lock or nullcontext()
         runner = Runner(
             server,
             assignment,
             scratch / "cwd",
-            tree.baseline(scratch / "baseline"),
+            baseline,
             jail,
-            device=options.device,
-            deadline=time.monotonic() + seconds,
-            timing_lock=timing_lock or nullcontext(),
+            device=device,
+            seed=seed,
+            deadline=deadline,
+            timing_lock=lock,
         )
-        if len(checks) >= WORTH_IT:
-            precompile(runner, tree)
-        return grade(runner, tree, checks, scratch, jobs, progress)
+        yield Workplace(runner, tree, scratch)
 
 
 @contextmanager
@@ -99,18 +169,3 @@ def scratch_space() -> Iterator[Path]:
         scratch.chmod(0o711)
         (scratch / "cwd").mkdir(mode=0o711)
         yield scratch
-
-
-def checks_of(assignment: Assignment, options: GradeOptions = DEFAULTS) -> list[Check]:
-    """The checks to run here. Hidden ones run only where the code beside them cannot read them.
-
-    BadInput: no check fits, or something that a check needs, such as a text, is not there.
-    """
-    from autograder.check.collecting import collect
-
-    hides = options.force_hidden or detect_isolation().can_hide(assignment.hidden)
-    checks = collect(assignment, options.only, assignment.hidden.exists() and hides, options.long)
-    for check in checks:
-        if check.on_request:
-            check.judge.expected(check.seed)  # what is missing is said now, and not after minutes
-    return checks

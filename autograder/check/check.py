@@ -77,10 +77,10 @@ class Check:
         title, judge = inspect.getdoc(function), marks.get("__judge__")
         if marks.get("__weight__") is None or not title:
             raise ValueError(f"{name} needs @weight(points) and a docstring that students read")
-        if not isinstance(judge, Judge):
-            raise ValueError(f"{name} has no judge; decorate it with @matches_reference or another one")
         if marks.get("__on_request__") and marks["__weight__"]:
             raise ValueError(f"{name} runs on request and so is worth no points: @weight(0)")
+        if not isinstance(judge, Judge):
+            raise ValueError(f"{name} has no judge; decorate it with @matches_reference or another one")
         return cls(
             id=f"hidden/{name}" if hidden else name,
             path=path,

@@ -115,10 +115,12 @@ class _Selection:
         return check.weight / self._weights[check.part] if check.weight else 0.0
 
     def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Count the weight of a check, before any is left out."""
         if isinstance(item, CheckItem) and item.check.device is None:  # rows for other devices are outside the 100 points
             self._weights[item.check.part] += item.check.weight
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take what is left, if every file could be read."""
         if session.testsfailed == 0:
             self.checks = [item.check for item in session.items if isinstance(item, CheckItem)]
 

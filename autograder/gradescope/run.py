@@ -1,8 +1,9 @@
 """What `run_autograder` calls for each submission: grade it before Gradescope's deadline, and write results.json.
 
-Valid results lie on disk at every moment. Before this runs, the script has put there those of a fault of the grader; from
-the first check on they are the report so far, in which what was not reached is said to be so. If this process hangs, the
-script kills it and the report so far stays; so whatever happens, the ids in it are those of the manifest.
+Valid results lie on disk at every moment, and their ids are those of the manifest whatever happens. Before this program
+runs, the script has put the results of a fault of the grader there. From the first check on they are the report so far,
+which says of each check that was not reached that it was not. If this program hangs, the script kills it, and the report
+so far stays.
 """
 
 import contextlib
@@ -11,7 +12,9 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -20,18 +23,34 @@ from autograder.check.check import Check
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata, read_metadata
 from autograder.gradescope.policy import CONTAINERS, Settings
-from autograder.gradescope.results import graded, not_graded, text, write_results
+from autograder.gradescope.results import make_refused_results, make_results, plain_text, write_results
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, Row, empty_rows, environment
 from autograder.report.status import Status
 from autograder.report.view import not_reached
 from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
-from autograder.session import checks_of, grade_folder
-from autograder.submission.opening import Opened, open_submission
+from autograder.session import checks_of, grade_submission
 
-EVERY = 2.0  # seconds between two reports so far
-KILLED = "The run was killed from outside before its end."  # what the report so far says, in case nobody can say it later
+SAVE_EVERY = 2.0  # seconds between two reports so far
+KILLED = "The run was killed from outside before its end."  # stands in each report so far, because nobody can add it later
+
+
+@dataclass(frozen=True)
+class ResultsFile:
+    """results.json of one submission. It is written again and again while the run goes on."""
+
+    path: Path
+    settings: Settings
+    metadata: Metadata
+
+    def write(self, report: dict[str, Any], unfinished: str = "") -> None:
+        """Write a JSON report. unfinished: a sentence that says why checks were not reached; empty if all were."""
+        write_results(self.path, make_results(report, self.settings, self.metadata, unfinished))
+
+    def write_refusal(self, report: dict[str, Any], next_free: datetime) -> None:
+        """Write that the submission is over the rate limit. next_free: when the next one is graded."""
+        write_results(self.path, make_refused_results(report, self.settings, self.metadata, next_free))
 
 
 class PartialReport:
@@ -52,60 +71,75 @@ class PartialReport:
         return as_json(report)
 
     def add(self, row: Row) -> None:
-        """Take a row that is done. The threads that wait for workers call it."""
+        """Take a row that is done. The threads that wait for workers call this."""
         with self._lock:
             self.rows[row.id] = row
-            if time.monotonic() - self._saved >= EVERY:
-                with contextlib.suppress(OSError):  # a full disk, say; the report before this one is still there
+            if time.monotonic() - self._saved >= SAVE_EVERY:
+                with contextlib.suppress(OSError):  # for example a full disk; the report before this one is still there
                     self._save(self.as_json())
                 self._saved = time.monotonic()
 
     def grant(self, why: str) -> None:
-        """Give the points of every check that was not reached, because of a fault of ours."""
+        """Give the points of every check that was not reached, because of a fault of the grader. why: its message."""
         for row in self.rows.values():
             if not_reached(row.status, row.reason):
                 row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points, why
 
 
 def main(name: str, root: Path) -> int:
-    """Grade root/submission as assignment `name`, and write root/results/results.json. Returns 0 if the results are final."""
-    signal.signal(signal.SIGALRM, _ring)
+    """Grade root/submission as assignment `name`, and write root/results/results.json. Returns the exit status, 0.
+
+    CourseError: the grader does not start. The results that the script has put there stay.
+    """
+    signal.signal(signal.SIGALRM, _end_the_run)
     assignment = Course.here().load(name)
     settings = Settings.of(assignment)
     signal.setitimer(signal.ITIMER_REAL, settings.deadline)
     metadata = read_metadata(root / "submission_metadata.json")
-
-    def write(report: dict[str, Any], unfinished: str) -> None:
-        write_results(root / "results" / "results.json", graded(report, settings, metadata, unfinished))
-
+    results = ResultsFile(root / "results" / "results.json", settings, metadata)
     with Server(assignment.preload) as server:
         checks = checks_of(assignment)
-        partial = PartialReport(assignment, checks, lambda report: write(report, KILLED))
-        if free := settings.rate.next_free(metadata):
-            write_results(root / "results" / "results.json", not_graded(partial.as_json(), settings, metadata, free))
+        partial = PartialReport(assignment, checks, save=lambda report: results.write(report, KILLED))
+        if next_free := settings.rate.next_free(metadata):
+            results.write_refusal(partial.as_json(), next_free)
             print("over the rate limit: not graded, the previous score is kept")
             return 0
-        write(partial.as_json(), KILLED)
-        report, unfinished = _grade_whatever_happens(root / "submission", assignment, checks, server, settings, partial)
-    write(report, unfinished)
+        results.write(partial.as_json(), KILLED)
+        grade = lambda: grade_upload(root / "submission", assignment, checks, server, CONTAINERS[settings.container], partial)
+        report, unfinished = _whatever_happens(grade, partial, settings)
+    results.write(report, unfinished)
     _tell_staff(report, settings, metadata, unfinished)
     return 0
 
 
-def _grade_whatever_happens(
-    folder: Path, assignment: Assignment, checks: list[Check], server: Server, settings: Settings, partial: PartialReport
-) -> tuple[dict[str, Any], str]:
-    """The report on the submission, and why it is unfinished, if it is."""
-    deadline = f"The run was ended after {settings.deadline / 60:.1f} minutes, shortly before Gradescope would have done so."
+def grade_upload(
+    folder: Path, assignment: Assignment, checks: list[Check], server: Server, jobs: int, partial: PartialReport
+) -> Report:
+    """The report on what was uploaded. An archive that is refused counts as an empty folder, and a note says why.
+
+    jobs: workers side by side.
+    partial: takes each row as it is done.
+    """
     try:
-        with _opened(folder, assignment) as opened:
-            jobs = CONTAINERS[settings.container]
-            report = grade_folder(opened.folder, assignment, checks, server, jobs=jobs, progress=partial.add)
-        value = as_json(report)
-        value["notes"] = [*opened.notes, *value["notes"]]
-        return value, deadline if report.interrupted else ""
-    except KeyboardInterrupt:  # the deadline, outside of what grade() guards
-        return partial.as_json(), deadline
+        return grade_submission(folder, assignment, checks, server, jobs=jobs, progress=partial.add)
+    except BadInput as error:
+        with tempfile.TemporaryDirectory(prefix="nothing-") as nothing:
+            report = grade_submission(Path(nothing), assignment, checks, server, jobs=jobs, progress=partial.add)
+        report.notes = (f"the archive was refused: {error}", *report.notes)
+        return report
+
+
+def _whatever_happens(grade: Callable[[], Report], partial: PartialReport, settings: Settings) -> tuple[dict[str, Any], str]:
+    """The JSON report that `grade` comes to, and a sentence that says why it is unfinished; empty if it is not.
+
+    If the grade does not come to its end, the report is the partial one.
+    """
+    deadline_note = f"The run was ended after {settings.deadline / 60:.1f} minutes, shortly before Gradescope would have done so."
+    try:
+        report = grade()
+        return as_json(report), deadline_note if report.interrupted else ""
+    except KeyboardInterrupt:  # the deadline came where grading is not ready for it
+        return partial.as_json(), deadline_note
     except (OSError, MemoryError) as error:  # a submission can use up a machine, so nothing is granted for that
         return partial.as_json(), f"The grader ran out of something ({error or 'memory'}); ask for a regrade."
     except Exception as error:  # ours: whatever a submission holds must not bring us here
@@ -115,25 +149,13 @@ def _grade_whatever_happens(
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
-@contextlib.contextmanager
-def _opened(folder: Path, assignment: Assignment) -> Iterator[Opened]:
-    """What was uploaded; an empty folder and a note in the place of an archive that is refused."""
-    with contextlib.ExitStack() as stack:
-        try:
-            opened = stack.enter_context(open_submission(folder, assignment.deliverables))
-        except BadInput as error:
-            nothing = stack.enter_context(tempfile.TemporaryDirectory(prefix="nothing-"))
-            opened = Opened(Path(nothing), (f"the archive was refused: {error}",))
-        yield opened
-
-
 def _tell_staff(report: dict[str, Any], settings: Settings, metadata: Metadata, unfinished: str) -> None:
-    """Standard output, which Gradescope shows to instructors alone."""
+    """Print what instructors may want to know. Gradescope shows standard output to them alone."""
     print(f"score {report['score']:g} of {report['max_score']:g}, {report['seconds']:.1f} s, {len(report['checks'])} checks")
     print(f"isolation level {report['isolation_level']}; {', '.join(f'{k} {v}' for k, v in report['environment'].items())}")
     for check in report["checks"]:
         if Status.of(check["status"]).granted:
-            print(f"FAULT OF THE GRADER in {check['id']}: {text(check['message'], 500)}")
+            print(f"FAULT OF THE GRADER in {check['id']}: {plain_text(check['message'], 500)}")
     for problem in metadata.problems:
         print(f"metadata: {problem}")
     if metadata.total_points is not None and metadata.total_points != report["max_score"]:
@@ -144,7 +166,8 @@ def _tell_staff(report: dict[str, Any], settings: Settings, metadata: Metadata, 
         print(unfinished)
 
 
-def _ring(*_: object) -> None:
+def _end_the_run(*_: object) -> None:
+    """End the run as Ctrl-C does: what is done so far becomes the report."""
     raise KeyboardInterrupt
 
 

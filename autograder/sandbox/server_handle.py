@@ -37,6 +37,7 @@ class Server:
         self._start()
 
     def _start(self) -> None:
+        self._is_ready = False
         self._socket, server_end = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the server)
         settings = {"fd": server_end.fileno(), "preload": self._preload, "huge_pages": self._warm_for_batch}
@@ -52,7 +53,6 @@ class Server:
                 stderr=self._errors,
                 start_new_session=True,
             )
-        self._is_ready = False
 
     def __enter__(self) -> "Server":
         return self
@@ -85,8 +85,9 @@ class Server:
                         return
                 if not self._has_run:
                     break
-                self._end()
-                self._start()
+                with suppress(OSError):  # there may be no room for a process at the moment
+                    self._end()
+                    self._start()
             if self._has_run:
                 raise ServerLost
             self._errors.seek(0)

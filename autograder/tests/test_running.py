@@ -10,7 +10,7 @@ from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.outcome import Ending
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker
-from autograder.session import GradeOptions, checks_of, grade_folder, scratch_space
+from autograder.session import GradeOptions, checks_of, grade_submission, scratch_space
 from autograder.submission.working_copy import working_copy
 
 BASELINE_LOOKS_FOR_THE_STUDENT = '''
@@ -48,9 +48,9 @@ def test_ctrl_c_ends_one_grade_and_not_those_that_come_after_it(server):
     def ctrl_c(row):
         raise KeyboardInterrupt
 
-    interrupted = grade_folder(source, assignment, checks, server, progress=ctrl_c)
+    interrupted = grade_submission(source, assignment, checks, server, progress=ctrl_c)
     assert interrupted.interrupted
-    after = grade_folder(source, assignment, checks, server)
+    after = grade_submission(source, assignment, checks, server)
     assert not after.interrupted
     assert {row.status for row in after.rows} == {Status.PASSED}
 
@@ -75,11 +75,11 @@ def test_a_worker_that_is_given_up_before_it_is_forked_leaves_the_server_alive(s
     """Its control socket is closed by then, and the server writes to it."""
     assignment = Course.here().load("a01")
     checks = checks_of(assignment, GradeOptions(only="causal_mask"))
-    grade_folder(assignment.reference, assignment, checks, server)
+    grade_submission(assignment.reference, assignment, checks, server)
     before = server.pid
     for _ in range(20):
         with Worker(server, {}):
             pass
-    after = grade_folder(assignment.reference, assignment, checks, server)
+    after = grade_submission(assignment.reference, assignment, checks, server)
     assert server.pid == before
     assert {row.status for row in after.rows} == {Status.PASSED}

@@ -11,10 +11,9 @@ from autograder.check.check import Check
 from autograder.grading import grade
 from autograder.report.report import Report
 from autograder.running import Runner
-from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.server_handle import Server
-from autograder.session import scratch_space
-from autograder.submission.working_copy import Tree, working_copy
+from autograder.session import workplace
+from autograder.submission.working_copy import Tree
 from tools.author.cases import Case, load_cases
 from tools.author.replace_definition import replace_definition
 
@@ -78,7 +77,8 @@ def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceR
     seed: added to the seed of each check.
     BadInput: the reference of the assignment is not there.
     """
-    with scratch_space() as scratch, Server(assignment.preload, warm_for_batch=True) as server, reserve_user() as jail:
-        tree = working_copy(assignment.reference, assignment, scratch / "reference")
-        runner = Runner(server, assignment, scratch / "cwd", tree.baseline(scratch / "baseline"), jail, seed=seed)
-        yield ReferenceRuns(assignment, runner, tree, scratch)
+    with (
+        Server(assignment.preload, warm_for_batch=True) as server,
+        workplace(assignment.reference, assignment, server, seed=seed) as place,
+    ):
+        yield ReferenceRuns(assignment, place.runner, place.tree, place.scratch)

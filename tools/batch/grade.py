@@ -18,10 +18,10 @@ from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows, environment
 from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
-from autograder.session import grade_folder
+from autograder.session import grade_submission
 from autograder.submission.archive import MAX_ARCHIVE
 from autograder.submission.deliverables import find_deliverables, read_regular_files
-from autograder.submission.opening import archive_of, open_submission
+from autograder.submission.opening import archive_of
 from autograder.text import sanitize
 from tools.batch.timing_lock import TimingLock
 from tools.grader_files import files_below, grader_files
@@ -52,12 +52,8 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     started = time.monotonic()
     refused = ""
     try:
-        with open_submission(path, assignment.deliverables) as opened:
-            seconds = _seconds_allowed(assignment, checks, others)
-            report = grade_folder(
-                opened.folder, assignment, checks, server, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock()
-            )
-            report.notes = (*opened.notes, *report.notes)
+        seconds = _seconds_allowed(assignment, checks, others)
+        report = grade_submission(path, assignment, checks, server, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock())
     except BadInput as error:
         report, refused = _empty_report(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:

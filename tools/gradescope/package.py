@@ -12,9 +12,9 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.check.collecting import collect
 from autograder.errors import BadInput
-from autograder.gradescope import results as gradescope
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
+from autograder.gradescope.results import make_results, results_to_json
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows
 from autograder.report.status import Status
@@ -73,7 +73,7 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
     rows = empty_rows(assignment, collect(assignment, hidden=True))
     for row in rows:
         row.status, row.points, row.message = Status.GRADER_FAULT, row.max_points, "the grader did not start"
-    return gradescope.dumps(gradescope.graded(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
+    return results_to_json(make_results(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
 
 
 def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:

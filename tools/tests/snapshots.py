@@ -10,7 +10,7 @@ from syrupy.extensions.single_file import SingleFileSnapshotExtension, WriteMode
 
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
-from autograder.gradescope.results import graded
+from autograder.gradescope.results import make_results
 from autograder.report.as_json import as_json
 from autograder.report.html import render_page
 from autograder.report.report import Report, Row
@@ -72,6 +72,6 @@ def terminal(report: Report, width: int = 80) -> str:
 def views(report: Report) -> dict[type[Terminal], str]:
     """Each view of a report under the kind of its snapshot. The JSON also holds what Gradescope gets."""
     data = as_json(report)
-    results = graded(data, Settings.of(report.assignment), Metadata())
+    results = make_results(data, Settings.of(report.assignment), Metadata())
     dump = lambda value: json.dumps(value, indent=1, ensure_ascii=False)
     return {Terminal: terminal(report), Page: render_page(data), Data: dump({"report": data, "gradescope": results}) + "\n"}

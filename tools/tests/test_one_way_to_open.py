@@ -8,20 +8,23 @@ import os
 import tempfile
 import zipfile
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
+from autograder import grading
 from autograder.assignment import Assignment, Course
 from autograder.errors import BadInput
-from autograder.gradescope import run as gradescope_run
+from autograder.gradescope.run import PartialReport, grade_upload
+from autograder.report.report import Report
+from autograder.running import Runner
+from autograder.session import grade_submission
 from autograder.submission.deliverables import MAX_FILE_BYTES
-from autograder.submission.opening import open_submission
 from autograder.submission.submit import build
-from autograder.submission.working_copy import working_copy
-from tools.batch.grade import submission_digest
+from autograder.submission.working_copy import Tree
+from tools.batch.grade import grade_one, submission_digest
 from tools.batch.scheduler import packed
 from tools.batch.similarity import MAX_BYTES, _texts
 
@@ -230,30 +233,47 @@ def crlf_and_mark(root):
     return root
 
 
-def copied(folder: Path, assignment: Assignment, notes: Iterable[str] = ()) -> Result:
-    with tempfile.TemporaryDirectory() as into:
-        tree = working_copy(folder, assignment, Path(into) / "tree")
-        files = {n: (tree.folder / n).read_bytes() for n in assignment.deliverables if n not in tree.missing}
-        return Result(files, (*notes, *tree.notes))
+def read_by(entry_point: Callable[[], Report]) -> Result:
+    """What an entry point reads and notes. In the place of the grade stands a look at the tree that would be graded."""
+    trees: list[dict[str, bytes]] = []
+
+    def read_files(runner: Runner, tree: Tree, *_: object) -> Report:
+        names = [name for name in runner.assignment.deliverables if name not in tree.missing]
+        trees.append({name: (tree.folder / name).read_bytes() for name in names})
+        return Report(runner.assignment, [], 0, notes=tree.notes)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(grading, "grade", read_files)
+        notes = entry_point().notes
+    return Result(trees[-1], notes)
 
 
 def local(path: Path, assignment: Assignment) -> Result:
     try:
-        with open_submission(path, assignment.deliverables) as opened:
-            return copied(opened.folder, assignment, opened.notes)
+        return read_by(lambda: grade_submission(path, assignment, [], server=None))
     except BadInput as error:
         return Result(refused=str(error))
 
 
 def gradescope(path: Path, assignment: Assignment) -> Result:
-    """Gradescope hands over a folder; an archive alone in it is what was uploaded."""
-    with gradescope_run._opened(path if path.is_dir() else path.parent, assignment) as opened:
-        return copied(opened.folder, assignment, opened.notes)
+    """Gradescope hands over a folder. An archive alone in it is what was uploaded."""
+    folder = path if path.is_dir() else path.parent
+    partial = PartialReport(assignment, [], save=lambda report: None)
+    return read_by(lambda: grade_upload(folder, assignment, [], server=None, jobs=1, partial=partial))
 
 
 def batch(path: Path, assignment: Assignment) -> Result:
-    """By the same two calls."""
-    return local(path, assignment)
+    refused = []
+
+    def grade() -> Report:
+        graded = grade_one(path, assignment, [], server=None)
+        refused.append(graded.refused)
+        return Report(assignment, [], 0, notes=tuple(graded.report["notes"]))
+
+    try:
+        return read_by(grade)
+    except IndexError:  # no tree was made
+        return Result(refused=refused[-1])
 
 
 def cluster(path: Path, assignment: Assignment) -> Result:

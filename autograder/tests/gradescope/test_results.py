@@ -16,11 +16,15 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.decorators import ranks
 from autograder.errors import BadInput
-from autograder.gradescope import metadata
-from autograder.gradescope import results as gradescope
-from autograder.gradescope.metadata import Metadata, Previous, understand
+from autograder.gradescope.metadata import Metadata, Previous, read_metadata, understand
 from autograder.gradescope.policy import Late, Rate, Settings
-from autograder.gradescope.results import graded, not_graded
+from autograder.gradescope.results import (
+    make_refused_results,
+    make_results,
+    plain_text,
+    results_to_json,
+    write_results,
+)
 from autograder.grading import _ranked
 from autograder.judge.judge import matches_reference
 from autograder.observation.serialization import deserialize, serialize
@@ -67,7 +71,7 @@ def report(*checks: dict, **more) -> dict:
 
 
 def valid(value: dict) -> dict:
-    jsonschema.validate(json.loads(gradescope.dumps(value)), SCHEMA)
+    jsonschema.validate(json.loads(results_to_json(value)), SCHEMA)
     assert [t["extra_data"]["id"] for t in value["tests"]] == value["extra_data"]["manifest"]
     return value
 
@@ -76,7 +80,7 @@ ALL = (
     check("a::passes", "passed", 40, 40, tags=["core"]),
     check("a::half", "partial", 5, 10, reason="pace", message="4.00 times the baseline"),
     check(
-        "a::fails", "failed", 0, 20, message="out[0] departs", hint="Looks like: x.", output="tried \x1b[2J\x00", given=["rope.a"]
+        "a::fails", "failed", 0, 20, message="out[0] differs", hint="Looks like: x.", output="tried \x1b[2J\x00", given=["rope.a"]
     ),
     check("a::waits", "not_attempted", 0, 10, reason="raised", message="because rope.a does not pass yet"),
     check("a::cuda", "not_graded_here", 0, 0, message="for want of a CUDA device"),
@@ -94,7 +98,7 @@ ALL = (
 
 
 def test_each_status_has_its_row():
-    value = valid(graded(report(*ALL), Settings(), Metadata()))
+    value = valid(make_results(report(*ALL), Settings(), Metadata()))
     rows = {t["extra_data"]["id"]: t for t in value["tests"]}
     assert {i: t["status"] for i, t in rows.items() if t["status"] == "passed"} == {"a::passes": "passed", "a::fault": "passed"}
     assert (value["score"], value["execution_time"]) == (55, 1.5)
@@ -104,36 +108,39 @@ def test_each_status_has_its_row():
     assert "Not attempted, because rope.a" in rows["a::waits"]["output"]
     assert "Not graded here, for want of a CUDA device" in rows["a::cuda"]["output"]
     failed = rows["a::fails"]["output"]
-    assert failed.splitlines()[:2] == ["out[0] departs", "Looks like: x."]
+    assert failed.splitlines()[:2] == ["out[0] differs", "Looks like: x."]
     assert "given rope.a in place of yours" in failed and failed.endswith("tried �[2J�")
     assert "55 of 90 points; 1 of 5 checks pass." in value["output"]
 
 
 def test_nothing_of_a_hidden_check_is_where_a_student_looks():
-    value = valid(graded(report(*ALL), Settings(), Metadata()))
+    value = valid(make_results(report(*ALL), Settings(), Metadata()))
     shown = json.dumps([value["output"], [t for t in value["tests"] if t["visibility"] == "visible"]])
     assert "secret" not in shown
     secret = value["tests"][-1]
     assert secret["visibility"] == "after_published" and "secret_name" not in json.dumps(secret)
     for visibility in ("hidden", "visible"):
-        value = valid(graded(report(*ALL), Settings(hidden_visibility=visibility), Metadata()))
+        value = valid(make_results(report(*ALL), Settings(hidden_visibility=visibility), Metadata()))
         assert value["tests"][-1]["visibility"] == visibility
     assert "55 of 100 points" in value["output"]  # they are shown, so the total is
     own = check("hidden/a::b", "passed", 1, 1, visibility="after_due_date")
-    assert graded(report(own), Settings(), Metadata())["tests"][0]["visibility"] == "after_due_date"
+    assert make_results(report(own), Settings(), Metadata())["tests"][0]["visibility"] == "after_due_date"
 
 
 def test_the_summary_does_not_change_with_a_hidden_verdict():
     for late in (timedelta(0), timedelta(hours=30)):
-        told = Metadata(NOON + late, NOON)
+        metadata = Metadata(NOON + late, NOON)
         settings = Settings(late=Late(percent_per_day=10))
         passed = (*ALL[:-1], ALL[-1] | {"status": "passed", "points": 10})
-        assert graded(report(*ALL), settings, told)["output"] == graded(report(*passed), settings, told)["output"]
+        assert (
+            make_results(report(*ALL), settings, metadata)["output"]
+            == make_results(report(*passed), settings, metadata)["output"]
+        )
 
 
 def test_a_run_that_was_cut_short_says_what_it_did_not_reach():
     rows = (ALL[0], check("a::later", "not_attempted", 0, 60, message="interrupted before its turn"))
-    value = valid(graded(report(*rows), Settings(), Metadata(), "The run was ended after 8.0 minutes."))
+    value = valid(make_results(report(*rows), Settings(), Metadata(), "The run was ended after 8.0 minutes."))
     assert "1 of 2 checks were not reached. That is no verdict on them." in value["output"]
     assert value["tests"][1]["output"] == "Not reached, so there is no verdict. The run was ended after 8.0 minutes."
 
@@ -141,12 +148,12 @@ def test_a_run_that_was_cut_short_says_what_it_did_not_reach():
 def test_leaderboard_rows_come_from_the_report():
     rank = {"name": "loss", "value": 1.25, "order": "asc"}
     rows = check("a::x", "passed", 1, 1, rank=rank), check("a::y", "passed", 1, 1, rank=rank | {"name": "pace"}), ALL[2]
-    assert valid(graded(report(*rows), Settings(), Metadata()))["leaderboard"] == [
+    assert valid(make_results(report(*rows), Settings(), Metadata()))["leaderboard"] == [
         {"name": "loss", "value": 1.25, "order": "asc"},
         {"name": "pace", "value": 1.25, "order": "asc"},
     ]
     twice = check("a::x", "passed", 1, 1, rank=rank), check("a::y", "passed", 1, 1, rank=rank, number="1.2")
-    names = [row["name"] for row in graded(report(*twice), Settings(), Metadata())["leaderboard"]]
+    names = [row["name"] for row in make_results(report(*twice), Settings(), Metadata())["leaderboard"]]
     assert names == ["loss (1.1)", "loss (1.2)"]
 
 
@@ -168,22 +175,22 @@ def test_a_ranked_leaf_is_one_finite_number(value, ranked):
 
 @given(st.text(st.characters(), max_size=300), st.integers(10, 200))
 def test_text_is_plain_and_short(value, most):
-    plain = gradescope.text(value, most)
+    plain = plain_text(value, most)
     assert len(plain) <= most and all(c.isprintable() or c in "\n\t" for c in plain)
     jsonschema.validate(plain, SCHEMA["$defs"]["text"])
-    assert all(c.isprintable() for c in gradescope.text(value, most, one_line=True))
+    assert all(c.isprintable() for c in plain_text(value, most, one_line=True))
 
 
 def test_a_flood_is_cut_where_gradescope_would_cut_it():
-    value = valid(graded(report(ALL[2] | {"message": "x" * 10**6}, notes=["y" * 10**6]), Settings(), Metadata()))
+    value = valid(make_results(report(ALL[2] | {"message": "x" * 10**6}, notes=["y" * 10**6]), Settings(), Metadata()))
     assert len(value["output"]) == len(value["tests"][0]["output"]) == 100_000
     assert value["output"].endswith("(cut)")
 
 
 def test_a_number_that_json_does_not_have_is_never_written(tmp_path):
     with pytest.raises(ValueError, match="JSON"):
-        gradescope.write_results(tmp_path / "r.json", {"score": float("nan")})
-    gradescope.write_results(tmp_path / "r.json", {"score": 1})
+        write_results(tmp_path / "r.json", {"score": float("nan")})
+    write_results(tmp_path / "r.json", {"score": 1})
     assert [p.name for p in tmp_path.iterdir()] == ["r.json"]
 
 
@@ -192,9 +199,9 @@ def test_a_number_that_json_does_not_have_is_never_written(tmp_path):
 )
 def test_each_started_day_after_the_grace_costs(hours, percent):
     late = Late(grace_minutes=15, percent_per_day=10, max_percent=50)
-    told = Metadata(NOON + timedelta(hours=hours), NOON)
-    assert late.percent(told.late_by) == percent
-    value = valid(graded(report(*ALL[:2]), Settings(late=late), told))
+    metadata = Metadata(NOON + timedelta(hours=hours), NOON)
+    assert late.percent(metadata.late_by) == percent
+    value = valid(make_results(report(*ALL[:2]), Settings(late=late), metadata))
     assert value["score"] == round(45 * (1 - percent / 100), 2)
     assert ("% of the points are lost" in value["output"]) == bool(percent)
 
@@ -230,19 +237,23 @@ json_values = st.recursive(
 
 @given(json_values)
 def test_no_metadata_of_any_shape_brings_a_run_down(value):
-    told = understand(value)
-    assert told.late_by >= timedelta(0)
+    metadata = understand(value)
+    assert metadata.late_by >= timedelta(0)
     settings = Settings(late=Late(percent_per_day=10), rate=Rate(1, 1))
-    free = settings.rate.next_free(told)
-    valid(graded(report(*ALL), settings, told) if free is None else not_graded(report(*ALL), settings, told, free))
+    free = settings.rate.next_free(metadata)
+    valid(
+        make_results(report(*ALL), settings, metadata)
+        if free is None
+        else make_refused_results(report(*ALL), settings, metadata, free)
+    )
 
 
 @pytest.mark.parametrize("data", [None, b"", b"{", b"\xff\xfe", b"[" * 100_000, b'{"created_at": 1e999, "users": [1]}'])
 def test_metadata_that_cannot_be_read_is_a_problem_and_no_more(tmp_path, data):
     if data is not None:
         (tmp_path / "m.json").write_bytes(data)
-    told = metadata.read_metadata(tmp_path / "m.json")
-    assert told.created_at is None and told.late_by == timedelta(0) and told.problems
+    metadata = read_metadata(tmp_path / "m.json")
+    assert metadata.created_at is None and metadata.late_by == timedelta(0) and metadata.problems
 
 
 def history(*hours_ago: float, **more) -> list[dict]:
@@ -263,17 +274,17 @@ def test_the_rate_limit_counts_what_was_graded_before():
 
 def test_a_refused_submission_keeps_the_score_and_does_not_count_itself():
     settings = Settings(rate=Rate(submissions=2, hours=24))
-    told = understand(dates(None) | {"previous_submissions": history(23, 3)})
+    metadata = understand(dates(None) | {"previous_submissions": history(23, 3)})
     rows = [c | {"status": "not_attempted", "points": 0, "reason": "", "message": "not run"} for c in ALL]
-    value = valid(not_graded(report(*rows), settings, told, settings.rate.next_free(told)))
+    value = valid(make_refused_results(report(*rows), settings, metadata, settings.rate.next_free(metadata)))
     assert value["score"] == 87  # the score of three hours ago
     assert "2 submissions were graded in the last 24 hours" in value["output"] and "is kept" in value["output"]
     assert value["extra_data"]["refused"] == ["2026-03-03T20:00:00+00:00"]
     later = dates(None) | {"created_at": "2026-03-03T13:30:00-08:00"}  # the first of the two is a day old by then
     previous = [*history(23, 3), history(0)[0] | {"score": 87, "results": {"extra_data": value["extra_data"]}}]
-    told = understand(later | {"previous_submissions": previous})
-    assert settings.rate.next_free(told) is None
-    assert graded(report(*ALL), settings, told)["extra_data"]["refused"] == ["2026-03-03T20:00:00+00:00"]
+    metadata = understand(later | {"previous_submissions": previous})
+    assert settings.rate.next_free(metadata) is None
+    assert make_results(report(*ALL), settings, metadata)["extra_data"]["refused"] == ["2026-03-03T20:00:00+00:00"]
 
 
 def settings_of(**table) -> Settings:

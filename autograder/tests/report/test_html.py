@@ -57,7 +57,7 @@ def report(*checks: dict, **values) -> dict:
             "grader_version": "1",
             "seconds": 1.0,
         },
-        **{"notes": [], "next": ["Next: mend sums.weighted."], "parts": [part], "checks": list(checks), **values},
+        **{"notes": [], "next": ["Next: fix sums.weighted."], "parts": [part], "checks": list(checks), **values},
     }
 
 
@@ -67,12 +67,12 @@ MIXED = report(
         "bad",
         "failed",
         reason="value",
-        message="out[0] is the first value that departs",
+        message="out[0] is the first value that differs",
         hint="Looks like: a sign.",
         misconception="m",
     ),
     check(
-        "same", "failed", reason="value", message="out[1] departs", hint="Looks like: a sign.", misconception="m", output="said"
+        "same", "failed", reason="value", message="out[1] differs", hint="Looks like: a sign.", misconception="m", output="said"
     ),
     check("slow", "partial", reason="pace", message="2.5 times", points=2.0),
     check("waits", "not_attempted", message="because sums.mean does not pass yet"),
@@ -126,7 +126,7 @@ def test_everything_that_the_report_says_is_on_the_page():
             "A Student",
             "12 of 100 points",
             "Title of good.",
-            "out[0] is the first value that departs",
+            "out[0] is the first value that differs",
             "Looks like: a sign.",
         ),
         *("Looks like the same mistake.", "said", "2 / 5", "Not attempted, because sums.mean", "for want of a CUDA device"),

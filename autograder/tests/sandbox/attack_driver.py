@@ -16,13 +16,12 @@ from autograder.assignment import Course
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
-from autograder.gradescope.results import graded
+from autograder.gradescope.results import make_results
 from autograder.report.as_json import as_json
 from autograder.report.html import render_page
 from autograder.report.terminal import print_report
 from autograder.sandbox.server_handle import Server
-from autograder.session import checks_of, grade_folder
-from autograder.submission.opening import open_submission
+from autograder.session import checks_of, grade_submission
 
 
 def main() -> None:
@@ -33,8 +32,7 @@ def main() -> None:
         def grade(path: str, seconds: float = assignment.seconds) -> dict:
             started = time.monotonic()
             try:
-                with open_submission(Path(path), assignment.deliverables) as opened:
-                    report = grade_folder(opened.folder, replace(assignment, seconds=seconds), checks, server)
+                report = grade_submission(Path(path), replace(assignment, seconds=seconds), checks, server)
             except BadInput as error:
                 return {"refused": str(error), "seconds": time.monotonic() - started}
             seconds, text = time.monotonic() - started, io.StringIO()
@@ -45,7 +43,7 @@ def main() -> None:
                 "report": data,
                 "terminal": text.getvalue(),
                 "html": render_page(data),
-                "results": graded(data, Settings(), Metadata()),
+                "results": make_results(data, Settings(), Metadata()),
             }
 
         for name, path in asked["attacks"].items():

@@ -211,10 +211,10 @@ def test_an_error_of_ours_becomes_a_report_of_faults_for_that_submission_alone(t
     checks = collect(assignment)
 
     def fail(error):
-        def grade_folder(*_, **__):
+        def grade_submission(*_, **__):
             raise error
 
-        monkeypatch.setattr(grading, "grade_folder", grade_folder)
+        monkeypatch.setattr(grading, "grade_submission", grade_submission)
         return grading.grade_one(tmp_path, assignment, checks, server=None)
 
     report, _, refused = fail(ZeroDivisionError("\x1b[2J"))

@@ -324,7 +324,7 @@ def test_the_clock_is_set_to_the_deadline_before_anything_else(monkeypatch, tmp_
     try:
         with pytest.raises(Armed) as armed:
             gradescope_run.main("a01", tmp_path)
-        assert signal.getsignal(signal.SIGALRM) is gradescope_run._ring
+        assert signal.getsignal(signal.SIGALRM) is gradescope_run._end_the_run
     finally:
         signal.signal(signal.SIGALRM, before)
     assert armed.value.args == (signal.ITIMER_REAL, Settings.of(HERE.load("a01")).deadline)
