@@ -90,7 +90,7 @@ class RowView:
 
 @dataclass(frozen=True)
 class PartView:
-    """One part with the rows that are graded on this machine. unwritten: nothing of it is written yet."""
+    """One part with the rows that are graded on this machine."""
 
     name: str
     number: int
@@ -101,7 +101,8 @@ class PartView:
 
     @cached_property
     def unwritten(self) -> bool:
-        visible = [row for row in self.rows if not row.hidden]  # why a hidden check failed is not told
+        """Whether nothing of the part is written yet."""
+        visible = [row for row in self.rows if not row.hidden]  # why a hidden check failed is not shown
         return bool(visible) and all(row.reason == Reason.TODO for row in visible) and not self.points
 
     @cached_property
@@ -115,10 +116,12 @@ class PartView:
 
     @property
     def passed(self) -> list[RowView]:
+        """The rows that pass."""
         return [row for row in self.rows if row.status is Status.PASSED]
 
     @property
     def open(self) -> list[RowView]:
+        """The other rows, about which there is something to say."""
         return [row for row in self.rows if row.status is not Status.PASSED]
 
     @property
@@ -129,13 +132,18 @@ class PartView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """A whole report. elsewhere: the rows that need another machine."""
+    """A whole report.
+
+    parts: those that have rows which are graded on this machine.
+    elsewhere: the rows that need another machine.
+    """
 
     parts: tuple[PartView, ...]
     elsewhere: tuple[RowView, ...]
 
     @property
     def rows(self) -> list[RowView]:
+        """All rows."""
         return [*(row for part in self.parts for row in part.rows), *self.elsewhere]
 
     @property
@@ -162,7 +170,7 @@ def view_report(report: dict[str, Any]) -> ReportView:
 
 
 def _without_repetition(rows: list[RowView]) -> list[RowView]:
-    """The rows with `same` and `again` filled in: a message is read once, a mistake is explained once a part."""
+    """The rows with `same` and `again` filled in. So a message is read once, and a mistake is explained once in each part."""
     messages: set[str] = set()
     mistakes: set[tuple[str, str]] = set()
     result = []
@@ -177,5 +185,13 @@ def _without_repetition(rows: list[RowView]) -> list[RowView]:
 
 
 def not_reached(status: str, reason: str | None) -> bool:
-    """Whether the run ended before a check had its turn. One that waits for another part has failed first, with a reason."""
+    """Whether the run ended before a check had its turn.
+
+    A check that is not attempted because it waits for another part has failed first, so it has a reason.
+    """
     return status == Status.NOT_ATTEMPTED and not reason
+
+
+def format_points(points: float) -> str:
+    """A number with at most two decimals, and none that are zero."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")
