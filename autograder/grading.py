@@ -85,8 +85,6 @@ class Grader:
         """Run one check on a tree and compare what it saw. Interrupted: the run was cancelled, or its deadline came."""
         started = time.monotonic()
         try:
-            if check.judge is None:
-                raise GraderFault(f"{check.id} has no judge; decorate it with @matches_reference or another one")
             golden = self.golden(check)
             outcome = self.runner.run(check, tree, golden)
         except ServerLost:
@@ -154,7 +152,7 @@ def grade(
 
 def _judge_each(rows: list[Row], work: Callable[[Row], None], runner: Runner, jobs: int | None, progress: Progress) -> None:
     """Do the work for each row: plain checks in parallel, and after them timed ones, one at a time."""
-    timed = [row for row in rows if row.check.judge is not None and row.check.judge.drive != Drive.OBSERVE]
+    timed = [row for row in rows if row.check.judge.drive != Drive.OBSERVE]
     parallel = [row for row in rows if row not in timed]
 
     def one(row: Row) -> None:

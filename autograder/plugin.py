@@ -4,8 +4,12 @@ Each check runs in a worker of its own. With -s or --pdb it runs in the pytest p
 that prints appear and a debugger stops in the student's code.
 """
 
+from __future__ import annotations
+
+import sys
 from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -14,25 +18,29 @@ from autograder.check.collecting import ITEM, CheckItem
 from autograder.errors import BadInput
 from autograder.judge.judge import Drive
 
+if TYPE_CHECKING:  # these come late, to keep other runs of pytest quick
+    from autograder.check.check import Check
+    from autograder.grading import Judgement
+
 
 class NotRight(Exception):
-    """A check that does not pass; its text is all that there is to show."""
+    """A check that does not pass. Its text is all that there is to show."""
 
 
 class RunnableCheck(CheckItem):
     """A check that pytest runs as `make grade` does."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**kwargs)
         if self.check.on_request:
             self.add_marker(pytest.mark.timeout(0))  # the worker's own limit is the one that fits
 
     def runtest(self) -> None:
-        options = self.config.option
+        """Run the check. NotRight: it does not pass."""
         bench = _bench(self.config, self.check)
-        in_process = getattr(options, "usepdb", False) or options.capture == "no"
+        in_process = self.check.judge.drive == Drive.OBSERVE and _shows_output(self.config)
         try:
-            judgement = (bench.in_process if in_process and self.check.judge.drive == Drive.OBSERVE else bench.judge)(self.check)
+            judgement = bench.in_process(self.check) if in_process else bench.judge(self.check)
         except BadInput as missing:
             raise NotRight(str(missing)) from None
         if judgement.outcome.output:
@@ -42,13 +50,15 @@ class RunnableCheck(CheckItem):
         if judgement.share < 1:
             raise NotRight("\n".join(filter(None, [judgement.message, *map(str, judgement.hints[:1])])))
 
-    def repr_failure(self, excinfo, style=None):
+    def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException], style: Any = None) -> Any:
+        """What pytest prints of a check that does not pass."""
         if isinstance(excinfo.value, NotRight):
             title = f"{self.check.part}: {self.check.title}"
             return f"{title}\n{excinfo.value}\nDebug it: pytest {self.nodeid} --pdb"
         return super().repr_failure(excinfo)
 
-    def reportinfo(self):
+    def reportinfo(self) -> tuple[Path, int, str]:
+        """Where the check stands: file, line from 0, name."""
         return self.path, self.check.function.__code__.co_firstlineno - 1, self.name
 
 
@@ -67,19 +77,18 @@ class _Bench:
         place = self._open.enter_context(workplace(folder, self.assignment, server))
         self.tree, self.grader = place.tree, Grader(place.runner)
 
-    def judge(self, check):
+    def judge(self, check: Check) -> Judgement:
+        """Run the check in a worker."""
         return self.grader.judge(check, self.tree)
 
-    def in_process(self, check):
-        """The check in this process on the student's own files; exceptions go on to the debugger."""
-        import sys
-
+    def in_process(self, check: Check) -> Judgement:
+        """Run the check in this process on the student's own files. What it raises goes on to the debugger."""
         import torch
 
         from autograder.check.draw import Draw
         from autograder.observation.serialization import deserialize, serialize
         from autograder.sandbox.outcome import Ending, Outcome
-        from autograder.sandbox.worker import Solution
+        from autograder.sandbox.solution import Solution
 
         sys.path.insert(0, str(self.assignment.folder.parent))
         try:
@@ -92,21 +101,30 @@ class _Bench:
         return self.grader.compare(check, self.grader.golden(check), outcome)
 
     def close(self) -> None:
+        """End the server and remove the working copy."""
         self._open.close()
 
 
-def pytest_addoption(parser, pluginmanager) -> None:
+def pytest_addoption(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Collect checks, as `autograder.check.collecting` does."""
     pluginmanager.register(collecting)
 
 
-def pytest_configure(config) -> None:
-    config.stash[ITEM] = RunnableCheck
+def pytest_configure(config: pytest.Config) -> None:
+    """Make the items of the collecting plug-in ones that can run."""
+    runnable: type[CheckItem] = RunnableCheck
+    config.stash[ITEM] = runnable
 
 
-_benches = pytest.StashKey[dict]()
+_benches = pytest.StashKey[dict[Path, _Bench]]()
 
 
-def _bench(config, check) -> _Bench:
+def _shows_output(config: pytest.Config) -> bool:
+    """Whether prints and debuggers are wanted: -s or --pdb."""
+    return getattr(config.option, "usepdb", False) or config.option.capture == "no"
+
+
+def _bench(config: pytest.Config, check: Check) -> _Bench:
     from autograder.assignment import Course
 
     folder = Course.here().assignments / check.path.parents[1].name
@@ -116,6 +134,7 @@ def _bench(config, check) -> _Bench:
     return benches[folder]
 
 
-def pytest_unconfigure(config) -> None:
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End what was started for this run."""
     for bench in config.stash.get(_benches, {}).values():
         bench.close()

@@ -1,7 +1,7 @@
-"""A submission's files are compiled once, not once a check: a worker compiles them and runs nothing of them.
+"""The files of a submission are compiled once for a whole grade, and not once for each check.
 
-What it sends back is never opened here, only put beside the sources, where Python looks for it. A file that does not compile
-is left to the workers, which say why.
+A worker compiles them and runs nothing of them. What it sends back is never opened here. It is put beside the sources, where
+Python looks for it. A file that does not compile is left to the workers, which say why.
 """
 
 import importlib.util
@@ -13,8 +13,8 @@ from autograder.observation.leaf import Array
 from autograder.running import Runner
 from autograder.submission.working_copy import Tree
 
-WORTH_IT = 20  # checks; below that, compiling where it is needed takes no longer
-_UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # PEP 552: nobody compares it with the source
+WORTH_IT = 20  # checks; for fewer, compiling where it is needed takes no longer
+_UNCHECKED = importlib.util.MAGIC_NUMBER + (1).to_bytes(4, "little") + bytes(8)  # PEP 552: not compared with the source
 
 
 def precompile(runner: Runner, tree: Tree) -> None:

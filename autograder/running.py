@@ -13,17 +13,19 @@ from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled
-from autograder.judge.judge import Drive
+from autograder.errors import GraderFault
+from autograder.judge.judge import Drive, StepJudge
 from autograder.judge.pace import UNTIMED, WATCHED
 from autograder.judge.task import Task
+from autograder.judge.training import TrainingJudge
 from autograder.observation.golden import Golden
 from autograder.observation.serialization import MalformedObservation
 from autograder.sandbox.jail import Jail, library_folders
 from autograder.sandbox.outcome import Ending, Interrupted, Outcome, Step
+from autograder.sandbox.request import CheckRequest, Confinement, Job, Request
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker, observe
 from autograder.submission.working_copy import Tree
@@ -66,11 +68,11 @@ class Runner:
         ServerLost: the server was killed again and again.
         Interrupted: the run was cancelled, or its deadline came.
         """
-        match check.judge.drive:
-            case Drive.TRAIN:
+        match check.judge:
+            case TrainingJudge():
                 return self.train(check, tree, Task.of(golden))
-            case Drive.STEP:
-                return self.step(check, tree, timed=check.judge.baseline)
+            case StepJudge() as judge:
+                return self.step(check, tree, timed=judge.baseline)
             case _:
                 return self.observe(check, tree)
 
@@ -79,45 +81,51 @@ class Runner:
         if check.judge.drive == Drive.STEP:
             return replace(self.step(check, tree, timed=False), peaks=None)
         with self._private_folder() as folder:
-            return self._in_time(self._observe(self._request(check, tree, folder), self._seconds(check)))
+            return self._observe(self._request(Job.OBSERVE, check, tree, folder))
 
     def step(self, check: Check, tree: Tree, timed: bool) -> Outcome:
-        """Step a check to its end. `timed`: in turns with the baseline, one repetition each."""
-        steps = check.judge.steps
-        watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, steps), WATCHED) if timed else ())
+        """Step a check to its end.
+
+        timed: in turns with the baseline, one repetition each.
+        GraderFault: the judge of the check is none of steps.
+        """
+        judge = _step_judge(check)
+        watched = frozenset(_UNFORESEEN.sample(range(UNTIMED, judge.steps), WATCHED) if timed else ())
         with ExitStack() as stack:
-            folder = stack.enter_context(self._private_folder())
-            requests = [self._request(check, tree, folder)]
+            requests = [self._request(Job.STEP, check, tree, stack.enter_context(self._private_folder()))]
             if timed:
-                folder = stack.enter_context(self._private_folder())
-                requests.append(self._request(check, self.baseline, folder, baseline=True))
+                requests.append(self._baseline_request(check, judge, stack.enter_context(self._private_folder())))
             workers = [stack.enter_context(Worker(self.server, r, cancelled=self.cancelled)) for r in requests]
             for worker in workers:
                 worker.start_clock()
-            outcome, rows = self._drive(workers, self._seconds(check), steps, watched)
+            outcome, rounds = self._drive(workers, self._seconds(check), judge.steps, watched)
         if outcome.kind == Ending.OBSERVED:
-            own = [row[0] for row in rows]
-            outcome.peaks = tuple(step.peak_bytes for step in own)
-            outcome.cpu_seconds, outcome.peak_kb = sum(step.seconds for step in own), max(outcome.peaks) >> 10
+            judged = [steps[0] for steps in rounds]
+            outcome.peaks = tuple(step.peak_bytes for step in judged)
+            outcome.cpu_seconds, outcome.peak_kb = sum(step.seconds for step in judged), max(outcome.peaks) >> 10
             if timed:
-                counted = [row for i, row in enumerate(rows) if i >= UNTIMED and i not in watched]
-                outcome.times = tuple((own.seconds, baseline.seconds) for own, baseline in counted)
+                counted = [steps for number, steps in enumerate(rounds) if number >= UNTIMED and number not in watched]
+                outcome.times = tuple((actual.seconds, baseline.seconds) for actual, baseline in counted)
         return self._in_time(outcome)
 
     def train(self, check: Check, tree: Tree, task: Task) -> Outcome:
         """Train in one worker and predict in another. The first gets no held-out text, the second never what follows.
 
         What the first sends back goes to the second as it came. Here it is only looked through.
+        GraderFault: the judge of the check is none of training.
         """
+        judge = check.judge
+        if not isinstance(judge, TrainingJudge):
+            raise GraderFault(f"{check.id} cannot be trained: its judge is {type(judge).__name__}")
         with self._private_folder() as folder:
-            request = self._request(check, tree, folder)
-            trained = self._in_time(self._observe(request, self._seconds(check), [zlib.compress(task.text)]))
+            trained = self._observe(self._request(Job.TRAIN, check, tree, folder), [zlib.compress(task.text)])
         if trained.kind != Ending.OBSERVED:
             return trained
         with self._private_folder() as folder:
-            request = self._request(check, tree, folder) | {"drive": "predict", "name": check.judge.predict.__name__}
-            prefixes = json.dumps([list(p) for p in task.prefixes]).encode()
-            predicted = self._in_time(self._observe(request, self._seconds(check), [prefixes, trained.frame]))
+            request = self._request(Job.PREDICT, check, tree, folder)
+            request["name"] = judge.predict.__name__
+            prefixes = json.dumps([list(prefix) for prefix in task.prefixes]).encode()
+            predicted = self._observe(request, [prefixes, trained.frame])
         if predicted.kind == Ending.OBSERVED:
             leaves = {"history": trained.observation.get("history"), "log_probs": predicted.observation.get("log_probs")}
             predicted.observation = leaves
@@ -130,13 +138,14 @@ class Runner:
 
     def compile(self, tree: Tree) -> Outcome:
         """The compiled code of each file of the package, by module. Nothing of it is run."""
+        seconds, jail = self.assignment.seconds, self._confinement(tree, self.assignment.memory_mb)
         with self._private_folder() as folder:
-            request = {"drive": "compile", "folder": str(tree.folder), "scratch": folder, "seconds": self.assignment.seconds}
-            jail = self._jail(tree, self.assignment.memory_mb)
-            return self._observe(request | {"jail": jail}, self.assignment.seconds)
+            request = Request(job=Job.COMPILE, folder=str(tree.folder), scratch=folder, seconds=seconds, jail=jail)
+            return observe(self.server, request, seconds, cancelled=self.cancelled)
 
-    def _observe(self, request: dict[str, Any], seconds: float, data: Sequence[bytes] = ()) -> Outcome:
-        return observe(self.server, request, seconds, data, self.cancelled)
+    def _observe(self, request: CheckRequest, data: Sequence[bytes] = ()) -> Outcome:
+        """Run the check of a request in one go, within the time that the request has."""
+        return self._in_time(observe(self.server, request, request["seconds"], data, self.cancelled))
 
     def _drive(
         self, workers: list[Worker], seconds: float, steps: int, watched: frozenset[int]
@@ -183,37 +192,51 @@ class Runner:
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _request(self, check: Check, tree: Tree, folder: str, baseline: bool = False) -> dict[str, Any]:
+    def _request(self, job: Job, check: Check, tree: Tree, folder: str) -> CheckRequest:
+        """The request to run a check on a submission. folder: an empty one, for what the worker writes."""
         judge, device = check.judge, check.device or self.device
-        probe = judge.probe if baseline else None
         memory_mb = 0 if device == "cuda" else int(check.limits.get("memory_mb", self.assignment.memory_mb))
-        return {
-            "code": base64.b64encode(compiled(check.path)).decode(),
-            "path": str(check.path),
-            "name": probe.__name__ if probe else check.name,
-            "probe": probe is not None,
-            "tree": str(tree.path),
-            "folder": str(tree.folder),
-            "scratch": folder,
-            "solution": f"given.{self.assignment.package}" if baseline else self.assignment.package,
-            "seed": (check.seed + self.seed) & 0xFFFFFFFF,
-            "exact": self.exact,
-            "device": device,
-            "drive": judge.drive,
-            "measures_memory": judge.drive == Drive.STEP and not judge.baseline,
-            "seconds": self._seconds(check),
-            "jail": self._jail(tree, memory_mb),
-            "forbidden": [] if baseline else list(self.assignment.forbidden),
-        }
+        return CheckRequest(
+            job=job,
+            folder=str(tree.folder),
+            scratch=folder,
+            seconds=self._seconds(check),
+            jail=self._confinement(tree, memory_mb),
+            code=base64.b64encode(compiled(check.path)).decode(),
+            path=str(check.path),
+            name=check.name,
+            probe=False,
+            tree=str(tree.path),
+            solution=self.assignment.package,
+            seed=(check.seed + self.seed) & 0xFFFFFFFF,
+            exact=self.exact,
+            device=device,
+            measures_memory=isinstance(judge, StepJudge) and not judge.baseline,
+            forbidden=list(self.assignment.forbidden),
+        )
 
-    def _jail(self, tree: Tree, memory_mb: int) -> dict[str, Any]:
-        return {
-            "level": self.jail.level,
-            "uid": self.jail.uid,
-            "memory_mb": memory_mb,
-            "readable": [str(tree.path), *library_folders()],
-            "processes": self.assignment.processes,
-        }
+    def _baseline_request(self, check: Check, judge: StepJudge, folder: str) -> CheckRequest:
+        """The request to run the same steps on `given`, or the probe, where no student code is."""
+        request = self._request(Job.STEP, check, self.baseline, folder)
+        request["solution"], request["forbidden"] = f"given.{self.assignment.package}", []
+        if judge.probe:
+            request["name"], request["probe"] = judge.probe.__name__, True
+        return request
+
+    def _confinement(self, tree: Tree, memory_mb: int) -> Confinement:
+        return Confinement(
+            level=self.jail.level,
+            uid=self.jail.uid,
+            memory_mb=memory_mb,
+            readable=[str(tree.path), *library_folders()],
+            processes=self.assignment.processes,
+        )
+
+
+def _step_judge(check: Check) -> StepJudge:
+    if not isinstance(check.judge, StepJudge):
+        raise GraderFault(f"{check.id} cannot be run in steps: its judge is {type(check.judge).__name__}")
+    return check.judge
 
 
 def _ended_early(outcome: Outcome, judged: bool) -> Outcome:

@@ -23,10 +23,15 @@ from .model import ModelConfig, Transformer
 
 @dataclass(frozen=True)
 class Run:
-    """One model, trained once. steps, losses: where held-out loss was measured, and the loss in nats per token.
+    """One model, trained once.
 
-    tokens: trained on, for each of the steps. gradient_norms: of every step, before clipping. seconds_per_step: CPU time, the
-    median over steps without a measurement.
+    row: which row of the table it belongs to.
+    parameters: how many numbers are trained.
+    steps: where held-out loss was measured.
+    tokens: how many the model was trained on by each of these steps.
+    losses: held-out loss at each of these steps, in nats per token.
+    grad_norms: the norm of every training step, before clipping.
+    seconds_per_step: CPU time, the median over steps without a measurement.
     """
 
     row: str
@@ -35,18 +40,23 @@ class Run:
     steps: tuple[int, ...]
     tokens: tuple[int, ...]
     losses: tuple[float, ...]
-    gradient_norms: tuple[float, ...]
+    grad_norms: tuple[float, ...]
     seconds_per_step: float
 
 
 @dataclass(frozen=True)
 class Summary:
-    """A row over all its seeds; None where there is nothing to say.
+    """A row over all its seeds. A field is None where there is nothing to say.
 
-    final: mean of the last losses; spread: their standard deviation over the seeds. difference: mean of (row − baseline), seed by
-    seed; difference_spread: its standard deviation; worst: the largest of them. share_of_steps: for each seed, steps to reach the
-    last loss of the baseline of that seed, over all steps; None for a seed that never got there. gradient_norm: median over all
-    steps and seeds; largest_gradient: the largest.
+    final: mean of the last losses.
+    spread: standard deviation of the last losses over the seeds.
+    difference: mean of (row − baseline), seed by seed.
+    difference_spread: standard deviation of these differences.
+    worst: the largest of these differences.
+    share_of_steps: for each seed, steps to reach the last loss of the baseline of that seed, over all steps. None for a seed that
+        never reached it.
+    grad_norm: median over all steps and seeds.
+    largest_grad_norm: the largest of all steps and seeds.
     """
 
     row: str
@@ -58,16 +68,16 @@ class Summary:
     difference_spread: float | None
     worst: float | None
     share_of_steps: tuple[float | None, ...]
-    gradient_norm: float
-    largest_gradient: float
+    grad_norm: float
+    largest_grad_norm: float
     seconds_per_step: float
 
 
 def ablation_rows(config: ModelConfig) -> dict[str, ModelConfig]:
     """The six rows, from the old to the new: "baseline", "norm", "mlp", "positions", "norm + mlp", "all".
 
-    The baseline has layernorm, gelu and learned positions; a row has the modern choice in the fields that it is named after. All
-    other fields (sizes, bias, start) are those of `config`, whose own norm, mlp and positions do not matter.
+    The baseline has layernorm, gelu and learned positions. A row has the modern choice in the fields that it is named after. All
+    other fields (sizes, bias, init_std) are those of `config`, whose own norm, mlp and positions do not matter.
     """
     # TODO: six configurations by name (handout: ablation, step 1).
     # Watch: one field apart; nothing that is not named changes.
@@ -82,33 +92,35 @@ def train_row(
     validation: Sequence[Batch],
     config: TrainConfig,
 ) -> Run:
-    """Build a model and train it with `given` parts; the same seed means the same start of chance and the same batches.
+    """Build a model and train it with `given` parts. The same seed means the same initial random state and the same batches.
 
-    build: called once, after `torch.manual_seed(seed)`. next_batch: draws with a generator of its own, seeded by `seed`, so that
-    how many numbers a model draws for its start changes no batch.
+    build: called once, after `torch.manual_seed(seed)`.
+    next_batch: draws with a generator of its own, seeded by `seed`. So it changes no batch how many numbers a model draws for its
+        initial weights.
     """
     # TODO: train and measure (handout: ablation, step 2).
-    # Watch: two sources of chance; tokens counted up; time without the measurements of loss.
+    # Watch: two random generators; tokens counted up; time without the measurements of loss.
     raise NotImplementedError("a03_modern/ablation.py: train_row() is yours to write (handout: ablation, step 2)")
 
 
 def steps_to(run: Run, target: float) -> int | None:
-    """The first step at which the held-out loss was measured to be at most `target`; None if it never was."""
+    """The first step at which the held-out loss was measured to be at most `target`. None if it never was."""
     # TODO: one step (handout: ablation, step 3).
     # Watch: a loss may rise again.
     raise NotImplementedError("a03_modern/ablation.py: steps_to() is yours to write (handout: ablation, step 3)")
 
 
 def summarise(runs: Sequence[Run], baseline: str = "baseline") -> list[Summary]:
-    """A line for each row, in the order in which rows first appear; differences are taken seed by seed.
+    """A line for each row, in the order in which rows first appear. Differences are taken seed by seed.
 
-    A standard deviation needs two seeds and is that of a sample (n − 1). For the baseline itself, and where it has no run of a
-    seed, the differences are None. ValueError if there is no run.
+    A standard deviation needs two seeds and is that of a sample (n − 1). The differences are None for the baseline itself, and for
+    a row that shares no seed with it.
+    ValueError: there is no run.
     """
     if not runs:
         raise ValueError("there is nothing to sum up: no run came")
     # TODO: one Summary a row (handout: ablation, step 4).
-    # Watch: paired differences; each seed has a target of its own; a seed that never got there counts, as None.
+    # Watch: paired differences; each seed has a target of its own; a seed that never reached it counts, as None.
     raise NotImplementedError("a03_modern/ablation.py: summarise() is yours to write (handout: ablation, step 4)")
 
 
@@ -117,18 +129,18 @@ def _deviation(values: Sequence[float]) -> float | None:
 
 
 def write_csv(runs: Sequence[Run], path: Path | str) -> None:
-    """A line for each measurement: row, seed, parameters, step, tokens, loss, gradient norm of that step, seconds per step. Given."""
+    """Write a line for each measurement: row, seed, parameters, step, tokens, loss, grad_norm, seconds_per_step. Given."""
     with Path(path).open("w", newline="", encoding="utf-8") as file:
         lines = csv.writer(file)
-        lines.writerow(["row", "seed", "parameters", "step", "tokens", "loss", "gradient_norm", "seconds_per_step"])
+        lines.writerow(["row", "seed", "parameters", "step", "tokens", "loss", "grad_norm", "seconds_per_step"])
         for run in runs:
             for step, tokens, loss in zip(run.steps, run.tokens, run.losses, strict=True):
-                norm = run.gradient_norms[step - 1]
+                norm = run.grad_norms[step - 1]
                 lines.writerow([run.row, run.seed, run.parameters, step, tokens, loss, norm, run.seconds_per_step])
 
 
 def table(lines: Sequence[Summary]) -> str:
-    """The summary as a table in Markdown; a dash where there is nothing to say. Given."""
+    """The summary as a table in Markdown, with a dash where there is nothing to say. Given."""
     head = ["row", "seeds", "parameters", "final loss (sd)", "against baseline (sd), worst", "steps to its loss"]
     head += ["gradient norm: median, largest", "CPU ms per step"]
     rows = [head, ["---"] * len(head)]
@@ -163,20 +175,20 @@ def _signed(value: float | None) -> str:
 
 
 def plot(runs: Sequence[Run], path: Path | str) -> None:
-    """Loss against tokens: the mean of each row as a line, from the best to the worst seed as a band. PNG or SVG. Given."""
+    """Plot loss against tokens into a PNG or SVG file: the mean of each row as a line, its seeds as a band. Given."""
     from matplotlib.figure import Figure  # a second to import, and nothing else here needs it
 
     figure = Figure(figsize=(8, 5), layout="constrained")
     panel = figure.subplots()
     for number, row in enumerate(dict.fromkeys(run.row for run in runs)):
-        mine = [run for run in runs if run.row == row]
-        seeds = list(zip(*(run.losses for run in mine), strict=True))
+        of_row = [run for run in runs if run.row == row]
+        seeds = list(zip(*(run.losses for run in of_row), strict=True))
         mean = [statistics.mean(losses) for losses in seeds]
         style = ("-", "--", ":")[number // 8 % 3]
         label = f"{row} ({mean[-1]:.3f})"
-        [line] = panel.plot(mine[0].tokens, mean, style, marker="osv^Dx+*"[number % 8], markersize=3, markevery=4, label=label)
+        [line] = panel.plot(of_row[0].tokens, mean, style, marker="osv^Dx+*"[number % 8], markersize=3, markevery=4, label=label)
         best, worst = [min(losses) for losses in seeds], [max(losses) for losses in seeds]
-        panel.fill_between(mine[0].tokens, best, worst, color=line.get_color(), alpha=0.15, linewidth=0)
+        panel.fill_between(of_row[0].tokens, best, worst, color=line.get_color(), alpha=0.15, linewidth=0)
     panel.set(xlabel="tokens trained on", ylabel="held-out loss, nats per token", yscale="log")
     panel.set_title("Mean over the seeds; bands from the best seed to the worst", fontsize=10)
     panel.grid(alpha=0.25, which="both")
@@ -192,6 +204,9 @@ def run_ablation(
     config: TrainConfig,
     others: dict[str, Callable[[], nn.Module]] | None = None,
 ) -> list[Run]:
-    """Every row with every seed. others: rows that are no `Transformer`, as functions that build the model. Given."""
+    """Train every row with every seed. Given.
+
+    others: rows that are no `Transformer`, as functions that build the model.
+    """
     builders = {row: lambda c=c: Transformer(c) for row, c in configs.items()} | (others or {})
     return [train_row(row, build, seed, next_batch, validation, config) for seed in seeds for row, build in builders.items()]

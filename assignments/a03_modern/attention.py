@@ -1,7 +1,7 @@
 """Attention as it is built today: few heads of keys for many of queries, rotary positions, a window, and sinks.
 
-Who sees whom follows from positions alone, so that the same code serves a whole text, a chunk of one, and a single token after a
-cache. Left out: dropout, fused kernels, and sinks that are trained.
+Which query sees which key follows from positions alone. So the same code serves a whole sequence, a chunk of one, and a single
+token after a cache. Left out: dropout, fused kernels, and sinks that are trained.
 Source: grouped queries: arXiv:2305.13245, §2.2; window: arXiv:2004.05150, §3.1; sinks: arXiv:2309.17453, §3.2.
 """
 
@@ -23,9 +23,11 @@ def window_mask(
 ) -> Bool[Tensor, "*batch queries keys"]:
     """True where a query at one absolute position may look at a key at another.
 
-    A query sees the last `window` positions, its own included, and besides them the positions below `sinks`; never a later one.
-    window: None for all that came before. A position below 0 marks padding, which nobody sees and which sees nobody.
-    ValueError if window < 1 or sinks < 0.
+    A query sees the last `window` positions, its own included, and besides them the positions below `sinks`. It never sees a later
+    one. A position below 0 marks padding: no query sees it, and it sees no key.
+
+    window: how many positions a query sees. None: all that came before.
+    ValueError: window is less than 1, or sinks is less than 0.
     """
     if (window is not None and window < 1) or sinks < 0:
         raise ValueError(f"needed: window ≥ 1 or None, and sinks ≥ 0; got window {window} and sinks {sinks}")
@@ -42,15 +44,18 @@ def grouped_attention(
 ) -> Float[Tensor, "*batch heads queries d_v"]:
     """softmax(q kᵀ / √head_dim) v, where each head of keys and values serves heads / kv_heads neighbouring heads of queries.
 
-    mask: True where a query may look, the same for every head. A query that may look at nothing gets 0 and passes a gradient of
-    0 back. Scores and softmax in at least float32; the result has the dtype of q. ValueError if kv_heads does not divide heads.
+    A query that may look at nothing gets 0 and passes a gradient of 0 back. Scores and softmax are computed in at least float32,
+    and the result has the dtype of q.
+
+    mask: True where a query may look. It is the same for every head.
+    ValueError: kv_heads does not divide heads.
     Source: arXiv:2305.13245, §2.2.
     """
     heads, kv_heads = q.shape[-3], k.shape[-3]
     if heads % kv_heads:
         raise ValueError(f"every head of keys serves as many heads of queries; got {heads} heads and {kv_heads} of keys")
     # TODO: attention in groups (handout: attention, step 2).
-    # Watch: which query heads share a head of keys; copies of k and v are what grouping saves; a row with nothing to look at.
+    # Watch: which query heads share a head of keys; copies of k and v are what grouping saves; a query with nothing to look at.
     raise NotImplementedError("a03_modern/attention.py: grouped_attention() is yours to write (handout: attention, step 2)")
 
 
@@ -64,8 +69,12 @@ class GroupedQueryAttention(nn.Module):
     | `proj.weight` | (d_model, n_heads · head_dim) | columns: head after head |
     | `proj.bias` | (d_model,) | absent with bias=False |
 
-    head_dim is d_model / n_heads; n_kv_heads: as many as n_heads when None. window, sinks: see `window_mask`. layout: see `rotate`.
-    ValueError if n_heads does not divide d_model, or n_kv_heads does not divide n_heads.
+    head_dim is d_model / n_heads.
+
+    n_kv_heads: None for as many as n_heads.
+    window, sinks: see `window_mask`.
+    layout: see `rotate`.
+    ValueError: n_heads does not divide d_model, or n_kv_heads does not divide n_heads.
     """
 
     def __init__(
@@ -92,39 +101,42 @@ class GroupedQueryAttention(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch time d_model"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        x: Float[Tensor, "batch_size seq_len d_model"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         rotation: Rotation | None = None,
         cache: "KVCache | RollingCache | None" = None,
-    ) -> Float[Tensor, "batch time d_model"]:
+    ) -> Float[Tensor, "batch_size seq_len d_model"]:
         """What each token gathers from those that it may see.
 
-        positions: absolute ones of these tokens, below 0 for padding; 0, 1, 2, … when None. rotation: cosines and sines,
-        each (#batch, time, head_dim / 2), for queries and keys; None turns nothing. cache: holds the keys and values of earlier
-        tokens and takes up these.
+        positions: absolute positions of these tokens, below 0 for padding. None: 0, 1, 2, …
+        rotation: cosines and sines, each (#batch_size, seq_len, head_dim / 2), for queries and keys. None: nothing is rotated.
+        cache: holds the keys and values of earlier tokens and takes up these.
+        ValueError: the cache has no room for these tokens.
         """
         if positions is None:
             positions = torch.arange(x.shape[1], device=x.device).unsqueeze(0)
-        # TODO: project, turn, remember, attend (handout: attention, step 3).
-        # Watch: which of q, k and v turn, and that a cache keeps turned keys; the heads as an axis of the rotation; positions of
-        # keys are not those of queries.
+        # TODO: project, rotate, cache, attend (handout: attention, step 3).
+        # Watch: which of q, k and v are rotated, and that a cache keeps rotated keys; the heads as an axis of the rotation;
+        # positions of keys are not those of queries.
         raise NotImplementedError(
             "a03_modern/attention.py: GroupedQueryAttention.forward() is yours to write (handout: attention, step 3)"
         )
 
 
 def linear_attention(
-    q: Float[Tensor, "*batch time head_dim"],
-    k: Float[Tensor, "*batch time head_dim"],
-    v: Float[Tensor, "*batch time d_v"],
+    q: Float[Tensor, "*batch seq_len head_dim"],
+    k: Float[Tensor, "*batch seq_len head_dim"],
+    v: Float[Tensor, "*batch seq_len d_v"],
     rotation: Rotation | None = None,
-) -> Float[Tensor, "*batch time d_v"]:
-    """Causal attention whose weights are φ(q)·φ(k) with φ(x) = elu(x) + 1, at a cost that grows linearly with time.
+) -> Float[Tensor, "*batch seq_len d_v"]:
+    """Causal attention whose weights are φ(q)·φ(k) with φ(x) = elu(x) + 1, at a cost that grows linearly with seq_len.
 
-    Token m gets Σ_{n≤m} (R_m φ(q_m) · R_n φ(k_n)) v_n / Σ_{n≤m} φ(q_m) · φ(k_n), where R is the rotation: it comes after the
-    feature map, and not into the denominator, which could be 0 otherwise. rotation: as of `rotate`, interleaved; None for R = 1.
+    Token m gets Σ_{n≤m} (R_m φ(q_m) · R_n φ(k_n)) v_n / Σ_{n≤m} φ(q_m) · φ(k_n), where R is the rotation. It comes after the
+    feature map. It is not in the denominator, which could be 0 otherwise.
+
+    rotation: as of `rotate`, interleaved. None: R = 1.
     Source: arXiv:2104.09864, eq. 19; without rotation: arXiv:2006.16236, §3.2 and §3.3.
     """
-    # TODO: running sums in place of a matrix of scores (handout: attention, step 4).
+    # TODO: running sums instead of a matrix of scores (handout: attention, step 4).
     # Watch: φ first, then R; what the denominator sums; later keys.
     raise NotImplementedError("a03_modern/attention.py: linear_attention() is yours to write (handout: attention, step 4)")

@@ -1,8 +1,11 @@
 """The modern stack at work: `python -m a03_modern.demo race|speed|stream|ablation`.
 
-race: your old and your modern model learn the same tales (half a minute). speed: writing with and without a cache (under a minute).
-stream: a text without end in constant memory (half a minute). ablation: every row with three seeds (a quarter of an hour, on one
-core), into ablation.csv, ablation.md and ablation.png. Training is `given`; models, caches and ablation are yours.
+race: your old and your modern model learn the same tales (half a minute).
+speed: generation with and without a cache (under a minute).
+stream: a sequence without end in constant memory (half a minute).
+ablation: every row with three seeds, into ablation.csv, ablation.md and ablation.png (a quarter of an hour, on one core).
+
+Training is `given`. Models, caches and ablation are yours.
 """
 
 import statistics
@@ -21,23 +24,23 @@ from given.a02_training.sample import generate as generate_uncached
 from given.a02_training.tokenizer import ByteTokenizer
 from given.a02_training.train import TrainConfig
 
-STEPS, TIME = 400, 128
+STEPS, SEQ_LEN = 400, 128
 
 
 def task() -> tuple[Callable[[torch.Generator], Batch], list[Batch]]:
-    """Batches of eight windows from random places of the tales, and the windows of 8192 held-out characters."""
+    """Batches of eight windows from random positions of the tales, and the windows of 8192 held-out characters."""
     import corpora
 
     corpus = corpora.load("tales")
     text, held_out = (np.frombuffer(part.encode(), np.uint8) for part in (corpus.text, corpus.held_out_text[: 8192 + 1]))
-    return lambda generator: random_batch(text, 8, TIME, generator), list(batches_in_order(held_out, 16, TIME))
+    return lambda generator: random_batch(text, 8, SEQ_LEN, generator), list(batches_in_order(held_out, 16, SEQ_LEN))
 
 
 def small_config(**fields: object):
     """A model of d_model 64 with two blocks, in the modern stack if `fields` do not say otherwise."""
     from .model import ModelConfig
 
-    return ModelConfig(256, TIME, 64, 4, n_layers=2, init_std=width_scaled_std(64), **fields)
+    return ModelConfig(256, SEQ_LEN, 64, 4, n_layers=2, init_std=width_scaled_std(64), **fields)
 
 
 def race() -> bool:
@@ -62,9 +65,9 @@ def race() -> bool:
     for row, run in runs.items():
         print(f"{row:9} {run.parameters:8,} parameters, {1000 * run.seconds_per_step:.1f} CPU ms per step")
     print(f"The modern stack reached {target:.3f} after {reached} of {STEPS} steps. Some of its tales, at temperature 0.7:")
-    tokenizer, chance = ByteTokenizer(), torch.Generator().manual_seed(0)
-    [end] = tokenizer.encode("\n")
-    for answer in generate(models["all"], [[end]] * 4, 150, Sampling(temperature=0.7), end, generator=chance):
+    tokenizer, generator = ByteTokenizer(), torch.Generator().manual_seed(0)
+    [newline] = tokenizer.encode("\n")  # it ends a tale, and so the next one begins behind it
+    for answer in generate(models["all"], [[newline]] * 4, 150, Sampling(temperature=0.7), newline, generator=generator):
         print("  " + tokenizer.decode(answer))
     return reached is not None and reached <= 0.7 * STEPS
 
@@ -88,28 +91,28 @@ def speed() -> bool:
         print(f"{middle - begin:10.2f}  {end - middle:8.2f}  {ratios[-1]:6.1f}   {'the same tokens' if same else 'OTHER TOKENS'}")
         if not same:
             return False
-    print(f"median {statistics.median(ratios):.1f}; bar 4")
+    print(f"median {statistics.median(ratios):.1f}; target 4")
     return statistics.median(ratios) >= 4
 
 
 def stream(tokens: int = 20_000) -> bool:
-    """One text of 20 000 tokens from a model with a window of 64 and 4 sinks; what its caches weigh, and how long a token takes."""
+    """One sequence of 20 000 tokens from a model with a window of 64 and 4 sinks: bytes of its caches, and time per token."""
     from .model import Transformer
 
     torch.manual_seed(0)
     model = Transformer(small_config(window=64, sinks=4)).eval()
-    caches, text, sizes = model.new_caches(1), torch.zeros(1, 1, dtype=torch.int64), set()
+    caches, token, sizes = model.new_caches(1), torch.zeros(1, 1, dtype=torch.int64), set()
     print("tokens   bytes of all caches   CPU ms per token   what a cache that grows would hold")
     with torch.no_grad():
         begin = time.process_time()
-        for place in range(tokens):
-            logits = model(text, torch.tensor([[place]]), caches)
-            text = logits[:, -1:].argmax(-1)
-            if (place + 1) % (tokens // 10) == 0:
+        for position in range(tokens):
+            logits = model(token, torch.tensor([[position]]), caches)
+            token = logits[:, -1:].argmax(-1)
+            if (position + 1) % (tokens // 10) == 0:
                 sizes.add(sum(cache.n_bytes for cache in caches))
                 used, begin = (time.process_time() - begin) / (tokens // 10), time.process_time()
-                grown = sum(cache.n_bytes for cache in model.new_caches(1, place + 1))
-                print(f"{place + 1:6d}   {max(sizes):19,}   {1000 * used:16.2f}   {grown:12,}", flush=True)
+                grown = sum(cache.n_bytes for cache in model.new_caches(1, position + 1))
+                print(f"{position + 1:6d}   {max(sizes):19,}   {1000 * used:16.2f}   {grown:12,}", flush=True)
     return len(sizes) == 1
 
 

@@ -38,7 +38,7 @@ plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": 10, "figure.titlesize"
 # %% [markdown]
 # ## rope: rotation as a picture
 #
-# One vector at positions 0 to 11, seen in two of its channel pairs: the first turns by a whole radian a step, the second by a
+# One vector at positions 0 to 11, seen in two of its channel pairs: the first rotates by a whole radian a step, the second by a
 # tenth of that. On the right the same for scores: a query at every position against a key at every position. Diagonals of
 # one colour mean that only the distance counts.
 
@@ -46,11 +46,11 @@ plt.rcParams.update({"figure.dpi": 110, "axes.titlesize": 10, "figure.titlesize"
 head_dim, steps = 8, 12
 vector = torch.tensor([1.0, 0.0]).repeat(head_dim // 2)
 rotary = RotaryEmbedding(head_dim)
-turned = rotate(vector.expand(steps, -1), rotary(torch.arange(steps)))
+rotated = rotate(vector.expand(steps, -1), rotary(torch.arange(steps)))
 
 figure, axes = plt.subplots(1, 3, figsize=(13, 4.2), layout="constrained")
 for panel, pair in zip(axes, (0, 1), strict=False):
-    x, y = turned[:, 2 * pair], turned[:, 2 * pair + 1]
+    x, y = rotated[:, 2 * pair], rotated[:, 2 * pair + 1]
     panel.quiver(
         [0] * steps, [0] * steps, x, y, range(steps), angles="xy", scale_units="xy", scale=1, cmap="viridis", width=0.008
     )
@@ -59,9 +59,9 @@ for panel, pair in zip(axes, (0, 1), strict=False):
     rate = frequencies(head_dim)[pair]
     panel.set(title=f"pair {pair}: {rate:.3g} radians per position", xlim=(-1.3, 1.3), ylim=(-1.3, 1.3), aspect="equal")
 torch.manual_seed(0)
-wide, places = RotaryEmbedding(64)(torch.arange(48)), 48
+wide, n_positions = RotaryEmbedding(64)(torch.arange(48)), 48
 q, k = torch.randn(64), torch.randn(64)
-scores = rotate(q.expand(places, -1), wide) @ rotate(k.expand(places, -1), wide).T
+scores = rotate(q.expand(n_positions, -1), wide) @ rotate(k.expand(n_positions, -1), wide).T
 image = axes[2].imshow(scores.numpy(), cmap="PuOr", vmin=-20, vmax=20)
 axes[2].set(
     title="score of one query and one key, wherever they stand", xlabel="position of the key", ylabel="position of the query"
@@ -71,7 +71,7 @@ figure.colorbar(image, ax=axes[2], label="q · k")
 plt.show()
 
 # %% [markdown]
-# **Try.** Set `head_dim = 2` on the left: which distances can a single pair not tell apart? And turn the values too, in your
+# **Try.** Set `head_dim = 2` on the left: which distances can a single pair not tell apart? And rotate the values too, in your
 # attention: which of the pictures in this notebook would show it?
 
 # %% [markdown]
@@ -146,7 +146,7 @@ for name, scaled, colour, marker in (
 ):
     left.plot(pairs, scaled, marker=marker, color=colour, label=name, linewidth=1)
 left.axhline(2 * torch.pi / 128, color="black", linewidth=0.8, linestyle=":")
-left.text(7, 2 * torch.pi / 128 * 1.15, "one turn in 128 positions", fontsize=8, ha="right")
+left.text(7, 2 * torch.pi / 128 * 1.15, "one rotation in 128 positions", fontsize=8, ha="right")
 left.set(title="frequencies of a head of 16", xlabel="pair", ylabel="radians per position", yscale="log")
 left.legend(fontsize=8)
 smooth = torch.ones(1, 1, 33) / 33
@@ -217,13 +217,15 @@ def milliseconds(action, repeats: int = 7) -> float:
 again, kept, rolled, kept_bytes, rolled_bytes = [], [], [], [], []
 with torch.no_grad():
     for length in lengths:
-        text, places = torch.randint(65, (1, length)), torch.arange(length)[None]
-        again.append(milliseconds(lambda text=text: plain(text)))
+        tokens, positions = torch.randint(65, (1, length)), torch.arange(length)[None]
+        again.append(milliseconds(lambda tokens=tokens: plain(tokens)))
         for model, capacity, times, sizes in ((plain, length + 8, kept, kept_bytes), (windowed, None, rolled, rolled_bytes)):
             caches = model.new_caches(1, capacity)
-            model(text, places, caches)
-            place = iter(range(length, length + 8))
-            times.append(milliseconds(lambda m=model, c=caches, p=place: m(text[:, :1], torch.tensor([[next(p)]]), c)))
+            model(tokens, positions, caches)
+            next_position = iter(range(length, length + 8))
+            times.append(
+                milliseconds(lambda m=model, c=caches, p=next_position, t=tokens: m(t[:, :1], torch.tensor([[next(p)]]), c))
+            )
             sizes.append(sum(cache.n_bytes for cache in caches) / 2**20)
 
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.8), layout="constrained")

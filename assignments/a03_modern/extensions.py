@@ -1,4 +1,4 @@
-"""Two ideas from outside for the same ablation, complete and not graded: read them, break them, improve them.
+"""Two ideas from other papers for the same ablation, complete and not graded: read them, break them, improve them.
 
 HyperMixer mixes tokens by an MLP that the tokens themselves write; the two-time-scale model (HRM) runs two blocks over and over,
 one fast and one slow. Neither was made for predicting the next token; what had to be changed for that is said below.
@@ -17,7 +17,7 @@ from .model import Block, ModelConfig, Transformer
 
 
 class CausalHyperMixer(nn.Module):
-    """Token mixing in the place of attention; the same call, without window or cache.
+    """Token mixing instead of attention. The call is the same, without window or cache.
 
     The paper's mixer is W₂ · GELU(W₁ᵀ X), where row t of W₁ and W₂ is an MLP's answer to token t: it adds all tokens into a state
     of (hidden, d_model), bends it, and lets each token read. It sees the future. Here the state is summed up to each token, so that
@@ -34,16 +34,16 @@ class CausalHyperMixer(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch time d_model"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        x: Float[Tensor, "batch_size seq_len d_model"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         rotation: object = None,
         cache: object = None,
-    ) -> Float[Tensor, "batch time d_model"]:
-        """What each token reads from the state that it and those before it have written. ValueError with a cache."""
+    ) -> Float[Tensor, "batch_size seq_len d_model"]:
+        """What each token reads from the state that it and those before it have written. ValueError: there is a cache."""
         if cache is not None:
             raise ValueError("this mixer keeps no keys and values; what would its cache be, and how large?")
-        write, read = self.write(x), self.read(x)  # each (batch, time, hidden)
-        state = (write.unsqueeze(-1) * x.unsqueeze(-2)).cumsum(dim=1)  # (batch, time, hidden, d_model)
+        write, read = self.write(x), self.read(x)  # each (batch_size, seq_len, hidden)
+        state = (write.unsqueeze(-1) * x.unsqueeze(-2)).cumsum(dim=1)  # (batch_size, seq_len, hidden, d_model)
         return self.norm((read.unsqueeze(-2) @ nn.functional.gelu(state)).squeeze(-2))
 
 
@@ -57,7 +57,7 @@ def hypermixer(config: ModelConfig) -> Transformer:
 
 
 class TwoTimeScale(Transformer):
-    """Two blocks, run in turns: the fast one (`blocks.0`) `fast_steps` times for each step of the slow one (`blocks.1`).
+    """Two blocks that run alternately: the fast one (`blocks.0`) `fast_steps` times for each step of the slow one (`blocks.1`).
 
     z_fast ← f_fast(z_fast + z_slow + x), and after fast_steps of them z_slow ← f_slow(z_slow + z_fast); slow_steps times over.
     Only the last step of each passes a gradient back; the others run without. Blocks are post-norm. Left out of HRM: halting,
@@ -70,9 +70,12 @@ class TwoTimeScale(Transformer):
         self.register_buffer("start", torch.randn(2, config.d_model))  # where both states begin, the same for every token
 
     def forward(
-        self, tokens: Int[Tensor, "batch time"], positions: Int[Tensor, "#batch time"] | None = None, caches: None = None
-    ) -> Float[Tensor, "batch time vocab"]:
-        """Logits of each next token. ValueError with caches."""
+        self,
+        tokens: Int[Tensor, "batch_size seq_len"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
+        caches: None = None,
+    ) -> Float[Tensor, "batch_size seq_len vocab_size"]:
+        """Logits of each next token. ValueError: there are caches."""
         if caches is not None:
             raise ValueError("the states of this model change with every step; a cache would need one entry a step and token")
         positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0) if positions is None else positions
@@ -91,7 +94,9 @@ class TwoTimeScale(Transformer):
         return self.head(self.norm(slow))
 
 
-def post_norm(block: Block, x: Float[Tensor, "batch time d_model"], *around: object) -> Float[Tensor, "batch time d_model"]:
+def post_norm(
+    block: Block, x: Float[Tensor, "batch_size seq_len d_model"], *around: object
+) -> Float[Tensor, "batch_size seq_len d_model"]:
     """A block in the order of 2017: norm(x + f(x)), so that a state that is fed back keeps its size."""
     x = block.norm_attention(x + block.attention(x, *around))
     return block.norm_mlp(x + block.mlp(x))

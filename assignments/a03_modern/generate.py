@@ -1,7 +1,8 @@
-"""Writing on with a cache: the prompt is read once, and from then on each new token costs one token.
+"""Generation with a KV cache: the prompt is read once, and from then on each new token costs one token.
 
-The tokens are those that a02's loop, which reads the whole text again for each, would write. Prompts of unequal length are padded
-on the left, so that all rows write in the same column. Left out: stopping rows early to save time, and speculative decoding.
+The tokens are those of a02's loop, which reads the whole sequence again for each. Prompts of unequal length are padded on the
+left, so that all sequences continue in the same column. Left out: removing finished sequences to save time, and speculative
+decoding.
 Source: none for the loop; chunked prefill: Agrawal et al., arXiv:2308.16369, §4.1.
 """
 
@@ -21,32 +22,33 @@ if TYPE_CHECKING:  # the hints alone need them
 AS_IT_IS = Sampling()  # draws from the model's own distribution
 
 
-def pad_left(prompts: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch time"], Int[Tensor, "batch time"]]:
-    """Tokens and their positions: every prompt ends in the last column, and counts from 0 at its own first token.
+def pad_left(prompts: Sequence[Sequence[int]]) -> tuple[Int[Tensor, "batch_size seq_len"], Int[Tensor, "batch_size seq_len"]]:
+    """Tokens and their positions. Every prompt ends in the last column, and counts from 0 at its own first token.
 
-    Padding has the token 0 and the position −1. ValueError for no prompt, or an empty one.
+    Padding has the token 0 and the position −1.
+    ValueError: there is no prompt, or one is empty.
     """
     if not prompts or not all(len(prompt) for prompt in prompts):
         raise ValueError(f"every prompt needs at least one token to go on from; got lengths {[len(p) for p in prompts]}")
     # TODO: two tensors of whole numbers (handout: generate, step 1).
-    # Watch: on which side the padding stands; a position is a place in the prompt, not a column.
+    # Watch: on which side the padding stands; a position counts tokens of the prompt, not columns.
     raise NotImplementedError("a03_modern/generate.py: pad_left() is yours to write (handout: generate, step 1)")
 
 
 def prefill(
     model: "Transformer",
-    tokens: Int[Tensor, "batch time"],
-    positions: Int[Tensor, "batch time"],
+    tokens: Int[Tensor, "batch_size seq_len"],
+    positions: Int[Tensor, "batch_size seq_len"],
     caches: "Sequence[KVCache | RollingCache]",
-    chunk: int | None = None,
-) -> Float[Tensor, "batch vocab"]:
-    """Read a prompt into the caches; logits of the token that follows its last column.
+    chunk_size: int | None = None,
+) -> Float[Tensor, "batch_size vocab_size"]:
+    """Read a prompt into the caches. Returns the logits of the token that follows its last column.
 
-    chunk: columns to read at a time, which bounds the memory that scores take; None: all at once. The result is the same.
-    ValueError if chunk < 1.
+    chunk_size: columns to read at a time, which bounds the memory that scores take. None: all at once. The result is the same.
+    ValueError: chunk_size is less than 1.
     """
-    if chunk is not None and chunk < 1:
-        raise ValueError(f"a chunk has at least one token; got {chunk}")
+    if chunk_size is not None and chunk_size < 1:
+        raise ValueError(f"a chunk has at least one token; got chunk_size {chunk_size}")
     # TODO: one forward pass a chunk (handout: generate, step 2).
     # Watch: positions go with their tokens; the last chunk may be short.
     raise NotImplementedError("a03_modern/generate.py: prefill() is yours to write (handout: generate, step 2)")
@@ -58,17 +60,21 @@ def generate(
     max_new_tokens: int,
     sampling: Sampling = AS_IT_IS,
     stop_token: int | None = None,
-    chunk: int | None = None,
+    chunk_size: int | None = None,
     rolling: bool = False,
     generator: torch.Generator | None = None,
 ) -> list[list[int]]:
     """What the model writes after each prompt: at most max_new_tokens tokens, fewer if it writes stop_token, which is left out.
 
-    Arguments and result as of a02's `generate`, and the same tokens. Each step draws once, for the rows that are not done, in
-    their order; generator: the only source of chance (default: PyTorch's own). chunk: see `prefill`. rolling: caches of constant
-    size, for a model with a window; what it writes stays the same. Without chance (temperature 0) a row does not depend on the
-    others. Used in evaluation mode, without gradients; the model is left in the mode it was in. ValueError for an empty prompt.
+    Arguments and result are those of a02's `generate`, and the tokens are the same. Each step draws once, for the active sequences,
+    in their order. At temperature 0 a sequence does not depend on the others. The model is used in evaluation mode, without
+    gradients, and is left in the mode it was in.
+
+    chunk_size: see `prefill`.
+    rolling: whether caches have constant size, for a model with a window. The tokens stay the same.
+    generator: the only source of randomness. None: PyTorch's own.
+    ValueError: there is no prompt, one is empty, or chunk_size is less than 1.
     """
     # TODO: prefill, then one token at a time (handout: generate, step 3).
-    # Watch: each row's own next position; rows that are done; no forward pass behind the last token; the device.
+    # Watch: each sequence's own next position; sequences that are done; no forward pass behind the last token; the device.
     raise NotImplementedError("a03_modern/generate.py: generate() is yours to write (handout: generate, step 3)")

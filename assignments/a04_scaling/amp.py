@@ -21,8 +21,9 @@ from .schedule import Scheduler
 class Scaler(LossScaler):
     """The loss scaler of a00 (`scale`, `good_steps`, `update`), with gradients to unscale and a state to save.
 
-    scale: the loss is multiplied by it. growth, backoff, interval: the scale grows after `interval` good steps in a row, and
-    shrinks with each step whose gradients are not finite.
+    scale: what the loss is multiplied by.
+    growth, interval: the scale is multiplied by `growth` after `interval` good steps in a row.
+    backoff: the scale is multiplied by it after each step whose gradients are not finite.
     """
 
     fixed = False
@@ -35,7 +36,7 @@ class Scaler(LossScaler):
         return scaler
 
     def update(self, finite: bool) -> None:
-        """Take note of one step: were all its gradients finite?"""
+        """Take note of one step. finite: whether all its gradients were finite."""
         if not self.fixed:
             super().update(finite)
 
@@ -57,13 +58,15 @@ class Scaler(LossScaler):
 
 @dataclass(frozen=True)
 class Step:
-    """What an update did. loss: mean in nats per token, without the scale. gradient_norm: unscaled, before clipping.
+    """What an update did.
 
-    skipped: the gradient was not finite, so there was no update.
+    loss: mean in nats per token, without the scale.
+    grad_norm: norm of the unscaled gradients, before clipping.
+    skipped: whether the gradients were not finite, so that there was no update.
     """
 
     loss: float
-    gradient_norm: float
+    grad_norm: float
     skipped: bool
 
 
@@ -74,10 +77,10 @@ def apply_gradients(
     max_norm: float = 1.0,
     scheduler: Scheduler | None = None,
 ) -> tuple[float, bool]:
-    """The second half of an update, when all gradients are there, still scaled; returns (gradient norm, skipped).
+    """The second half of an update, when all gradients are there and still scaled. Returns (grad_norm, skipped).
 
     Gradients are unscaled and then clipped to max_norm, all of them together (`clip_gradients` of a02). If their norm is not finite
-    the update is skipped: parameters, the optimiser's state and the scheduler stay as they are. The scaler hears of it either way.
+    the update is skipped: parameters, the optimiser's state and the scheduler stay as they are. The scaler is updated either way.
     """
     # TODO: unscale, clip, update or skip (handout: amp, step 3).
     # Watch: the order; whose steps the scheduler counts.
@@ -87,13 +90,17 @@ def apply_gradients(
 def training_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    parts: Sequence[Batch],
+    micro_batches: Sequence[Batch],
     scaler: Scaler,
     dtype: torch.dtype = torch.float32,
     max_norm: float = 1.0,
     scheduler: Scheduler | None = None,
 ) -> Step:
-    """One update from a batch in parts; gradients of earlier steps do not count. See `accumulate_gradients`, `apply_gradients`."""
+    """One update from a batch in micro-batches. Gradients of earlier steps do not count.
+
+    The arguments are those of `accumulate_gradients` and `apply_gradients`.
+    ValueError: there is no target to divide by.
+    """
     # TODO: both halves (handout: amp, step 4).
-    # Watch: gradients add up until somebody clears them; one update, however many parts.
+    # Watch: gradients add up until somebody clears them; one update, however many micro-batches.
     raise NotImplementedError("a04_scaling/amp.py: training_step() is yours to write (handout: amp, step 4)")

@@ -1,6 +1,6 @@
-"""Checkpoints: everything that the next step depends on, in one file that is either the old one or the new one, never half of each.
+"""Checkpoints: everything that the next step depends on, in one file. It is either the old file or the new one, never half of each.
 
-A file is safetensors: numbers, and JSON for everything else, so that reading it runs no code. Left out: several files for one
+A file is safetensors: numbers, and JSON for everything else. So reading it runs no code. Left out: several files for one
 checkpoint (sharded models), and a checksum (a flipped bit is not noticed, a missing end is).
 Source: atomic replacement: POSIX rename(2), fsync(2); interval: Young 1974, doi:10.1145/361147.361115; Daly 2006,
 doi:10.1016/j.future.2004.11.016, §3.
@@ -25,7 +25,7 @@ NO_GENERATORS: Mapping[str, torch.Generator] = {}
 
 
 class Stateful(Protocol):
-    """A model, an optimiser, a scheduler, a scaler, a reader of data: whatever can be saved and put back."""
+    """Whatever can be saved and put back: a model, an optimiser, a scheduler, a scaler, a data loader."""
 
     def state_dict(self) -> Mapping[str, Any]: ...
 
@@ -33,9 +33,11 @@ class Stateful(Protocol):
 
 
 def snapshot(parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS) -> dict[str, Any]:
-    """The state of all parts and of everything random, as it is now; what happens to them later does not change it.
+    """The state of all parts and of everything random, as it is now. What happens to them later does not change it.
 
     {"parts": {name: its state_dict}, "generators": {name: its state}, "random": as of `random_state`}. Tensors are copies on the CPU.
+
+    parts: what the run consists of, such as model and optimiser.
     """
     # TODO: copies (handout: checkpoint, step 1).
     # Watch: state_dict() holds the live tensors; they lie deep inside dicts and lists; `_copied` goes through all of them.
@@ -45,10 +47,9 @@ def snapshot(parts: Mapping[str, Stateful], generators: Mapping[str, torch.Gener
 def restore(
     state: Mapping[str, Any], parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS
 ) -> None:
-    """Put everything back as it was at the `snapshot`, which stays as it is, so that it can be restored again.
+    """Put everything back as it was at the `snapshot`. The snapshot stays as it is, so that it can be restored again.
 
-    ValueError that names what is missing or left over when the parts or generators are not those of the snapshot; then nothing is
-    changed.
+    ValueError: the parts or generators are not those of the snapshot. The message names both. Nothing is changed then.
     """
     for kind, given in (("parts", parts), ("generators", generators)):
         if given.keys() != state[kind].keys():
@@ -66,19 +67,23 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """Draw on from there. CUDA's states are put back where there are as many devices as there were, and left alone elsewhere."""
+    """Put the four states of `random_state` back.
+
+    Those of CUDA are put back if there are as many devices as there were. Otherwise they are left out.
+    """
     # TODO: four states (handout: checkpoint, step 3).
     raise NotImplementedError("a04_scaling/checkpoint.py: restore_random_state() is yours to write (handout: checkpoint, step 3)")
 
 
 def write(path: Path | str, state: Any) -> None:
-    """Write dicts, lists, tuples, tensors, texts, numbers, booleans and None into one file, in one stroke.
+    """Write dicts, lists, tuples, tensors, texts, numbers, booleans and None into one file. The write is atomic.
 
-    Whoever reads `path` finds the file of before or the whole new one, also if this process is killed or the power fails at any
-    moment. The new one is written beside it, as `path` with ".part" behind it; one process writes at a time. TypeError for
-    anything else in the tree, and then nothing is written.
+    Whoever reads `path` finds the old file or the whole new one, also if this process is killed or the power fails at any moment.
+    The new file is first written beside the old one, under the name of `path` with ".part" behind it. One process writes at a time.
+
+    TypeError: there is something else in the tree. Nothing is written then.
     """
-    # TODO: `_packed` and `save_file` beside it, then in its place (handout: checkpoint, step 4).
+    # TODO: `_packed` and `save_file` beside it, then the rename (handout: checkpoint, step 4).
     # Watch: the same folder; a file is on the disk after os.fsync, and its name after os.fsync of the folder.
     raise NotImplementedError("a04_scaling/checkpoint.py: write() is yours to write (handout: checkpoint, step 4)")
 
@@ -86,17 +91,22 @@ def write(path: Path | str, state: Any) -> None:
 def read(path: Path | str, map_location: torch.device | str = "cpu") -> Any:
     """What `write` wrote, with all tensors on one device. Nothing in the file is run.
 
-    FileNotFoundError if there is none. ValueError that says so if the file is cut short, or holds something else.
+    FileNotFoundError: there is no such file.
+    ValueError: the file is cut short, or holds something else. The message says which.
     """
-    # TODO: tensors and tree, or a clear no (handout: checkpoint, step 5).
-    # Watch: safetensors reports faults of its own kind, and foreign safetensors files are none of them.
+    # TODO: tensors and tree, or a clear error (handout: checkpoint, step 5).
+    # Watch: safetensors has an error class of its own; a safetensors file of another program is read without an error.
     raise NotImplementedError("a04_scaling/checkpoint.py: read() is yours to write (handout: checkpoint, step 5)")
 
 
 def save_checkpoint(
     path: Path | str, parts: Mapping[str, Stateful], position: Any, generators: Mapping[str, torch.Generator] = NO_GENERATORS
 ) -> None:
-    """Snapshot and position in one file. position: where in the data and in the run we are, as plain values ({"step": 300})."""
+    """Write snapshot and position into one file.
+
+    position: where in the data and in the run we are, as plain values ({"step": 300}).
+    TypeError: a state or the position holds something that is no tensor and no plain value.
+    """
     write(path, {**snapshot(parts, generators), "position": position})
 
 
@@ -106,7 +116,11 @@ def load_checkpoint(
     generators: Mapping[str, torch.Generator] = NO_GENERATORS,
     map_location: torch.device | str = "cpu",
 ) -> Any:
-    """Put back what `save_checkpoint` wrote; returns the position. Errors as of `read` and `restore`."""
+    """Put back what `save_checkpoint` wrote, and return the position.
+
+    FileNotFoundError: there is no such file.
+    ValueError: the file is no whole checkpoint, or it is one of other parts or generators.
+    """
     state = read(path, map_location)
     restore(state, parts, generators)
     return state["position"]
@@ -115,7 +129,9 @@ def load_checkpoint(
 def young_interval(save: float, mean_time_between_failures: float) -> float:
     """Seconds of work from one checkpoint to the next that lose the least, to first order: √(2 · save · mean time).
 
-    save: seconds that a checkpoint takes. ValueError unless both are positive.
+    save: seconds that a checkpoint takes.
+    mean_time_between_failures: in seconds.
+    ValueError: one of the two is not positive.
     """
     if not (save > 0 and mean_time_between_failures > 0):
         raise ValueError(f"both times must be positive; got {save} and {mean_time_between_failures}")
@@ -124,11 +140,16 @@ def young_interval(save: float, mean_time_between_failures: float) -> float:
 
 
 def expected_seconds(work: float, interval: float, save: float, restart: float, mean_time_between_failures: float) -> float:
-    """Seconds that a run takes on average when failures come at random, each moment alike (times between them are exponential).
+    """Seconds that a run takes on average. Failures are equally likely at each moment: times between them are exponential.
 
-    work: seconds of computing in all, a whole number of intervals. After each interval a checkpoint is written, which takes `save`. A
-    failure costs what was done since the last finished checkpoint, and `restart` seconds before work goes on from there; a failure
-    can also come while saving and while restarting.  Source: Daly 2006, §3.
+    A failure costs what was done since the last finished checkpoint, and the restart. It can also come while saving and while
+    restarting.  Source: Daly 2006, §3.
+
+    work: seconds of computing in all, a whole number of intervals.
+    interval: seconds of computing before each checkpoint.
+    save: seconds that a checkpoint takes.
+    restart: seconds after a failure before work goes on from the last checkpoint.
+    mean_time_between_failures: in seconds.
     """
     # TODO: one formula (handout: checkpoint, step 7).
     # Watch: math.expm1 keeps its digits where failures are rare.
@@ -138,15 +159,18 @@ def expected_seconds(work: float, interval: float, save: float, restart: float, 
 def simulated_seconds(
     work: float, interval: float, save: float, restart: float, mean_time_between_failures: float, generator: torch.Generator
 ) -> float:
-    """Seconds that one such run takes, with failures drawn from the generator: the same thing as a game of chance."""
+    """Seconds that one such run takes, simulated with failures that are drawn from the generator."""
 
-    # TODO: play it (handout: checkpoint, step 8).
+    # TODO: the simulation (handout: checkpoint, step 8).
     # Watch: what is drawn anew after a failure, and what a failure while saving costs.
     raise NotImplementedError("a04_scaling/checkpoint.py: simulated_seconds() is yours to write (handout: checkpoint, step 8)")
 
 
 def _copied(tree: Any, device: torch.device | str | None = None) -> Any:
-    """The same tree with copies of its tensors, on this device; None: each where it was."""
+    """The same tree with copies of its tensors.
+
+    device: where the copies are. None: each on the device of its tensor.
+    """
     if isinstance(tree, Tensor):
         return tree.detach().to(device or tree.device, copy=True)
     if isinstance(tree, Mapping):
@@ -155,7 +179,10 @@ def _copied(tree: Any, device: torch.device | str | None = None) -> Any:
 
 
 def _packed(tree: Any, tensors: dict[str, Tensor]) -> Any:
-    """The tree as JSON knows it; its tensors are put into `tensors`, and their names stand in their places."""
+    """The tree as JSON. Its tensors are put into `tensors`, and their names stand in the tree instead.
+
+    TypeError: there is something in the tree that is no tensor and no plain value.
+    """
     if isinstance(tree, Tensor):
         name = str(len(tensors))
         tensors[name] = tree.detach().to("cpu").clone(memory_format=torch.contiguous_format)  # shared ones become two

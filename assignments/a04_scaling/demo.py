@@ -23,7 +23,7 @@ from given.a01_transformer.model import GPT, GPTConfig, width_scaled_std
 from given.a02_training.data import document_rows, random_documents
 from given.a02_training.train import evaluate
 
-ROWS, PARTS, CONTEXT = 24, 2, 48  # rows of the joint batch, parts of each rank's share, tokens
+BATCH_SIZE, MICRO_BATCHES, CONTEXT = 24, 2, 48  # sequences of the global batch, micro-batches of each rank's shard, tokens
 END = "\n"  # ends a tale, and begins one
 SPECIAL = ("<|end|>",)
 VOCABULARY = 1024
@@ -55,7 +55,7 @@ def bpe() -> bool:
     names = [data.decode(errors="replace") for data in tokenizer.token_bytes]
     print("first: ", "  ".join(map(repr, names[256:272])))
     print("last:  ", "  ".join(map(repr, names[-9:-1])))
-    example = "The gradient of the joint batch does not change."
+    example = "The gradient of the global batch does not change."
     print(f"{example!r} is", "|".join(names[token] for token in tokenizer.encode(example)))
 
     lines = [line for line in unseen.splitlines() if line]  # sentencepiece knows lines, and no line ends
@@ -66,10 +66,10 @@ def bpe() -> bool:
         sentencepiece.SentencePieceTrainer.train(input=f"{folder}/texts", model_prefix=f"{folder}/other", **settings)
         other = sentencepiece.SentencePieceProcessor(model_file=f"{folder}/other.model")
     n_bytes = sum(len(line.encode()) for line in lines)
-    ours, theirs = (n_bytes / sum(len(one.encode(line)) for line in lines) for one in (tokenizer, other))
+    ours, sentencepieces = (n_bytes / sum(len(one.encode(line)) for line in lines) for one in (tokenizer, other))
     whole = tokenizer.decode(tokenizer.encode(unseen)) == unseen
-    reached = whole and ours >= 0.95 * theirs
-    print(f"{ours:.3f} bytes per token; sentencepiece with as many tokens {theirs:.3f}; bar 95 % of it: {_verdict(reached)}")
+    reached = whole and ours >= 0.95 * sentencepieces
+    print(f"{ours:.3f} bytes per token; sentencepiece has {sentencepieces:.3f}; target 95 % of it: {_verdict(reached)}")
     return reached
 
 
@@ -93,55 +93,57 @@ def train(folder: Path, steps: int, kill_rank: int | None = None, kill_step: int
             tokenizer_of(corpus.train).save(folder / "tokenizer.json")
         collective.all_reduce(torch.zeros(1, device=device))  # nobody goes on before the tokenizer is there
         tokenizer = Tokenizer.load(folder / "tokenizer.json")
-        start = tokenizer.ids[SPECIAL[0]]
+        bos_token = tokenizer.ids[SPECIAL[0]]  # it ends a tale, and so the next one begins with it
         documents, held_out = (
-            [[*tokenizer.encode(text.removesuffix(END)), start] for text in texts]
+            [[*tokenizer.encode(text.removesuffix(END)), bos_token] for text in texts]
             for texts in (corpus.train, corpus.held_out[:256])
         )
-        torch.manual_seed(collective.rank)  # ranks begin differently, and same_start mends it
+        torch.manual_seed(collective.rank)  # ranks begin differently, and broadcast_parameters corrects that
         config = GPTConfig(tokenizer.vocab_size, CONTEXT, d_model=64, n_heads=4, n_layers=2, init_std=width_scaled_std(64))
         model = GPT(config).to(device)
-        parallel.same_start(model, collective)
+        parallel.broadcast_parameters(model, collective)
         optimizer = torch.optim.AdamW(groups(model, weight_decay=0.1), betas=(0.9, 0.99))
         scheduler = Scheduler(optimizer, lambda number: warmup_stable_decay(number, steps, peak=6e-3))
-        scaler, chance = Scaler.off(), torch.Generator().manual_seed(0)
+        scaler, generator = Scaler.off(), torch.Generator().manual_seed(0)
         dtype = autocast_dtype(device) if device.type == "cuda" else torch.float32
         parts = {"model": model, "optimizer": optimizer, "scheduler": scheduler, "scaler": scaler}
 
         saved, done = folder / "checkpoint", 0
         if saved.exists():
-            done = checkpoint.load_checkpoint(saved, parts, {"data": chance}, device)["step"]
+            done = checkpoint.load_checkpoint(saved, parts, {"data": generator}, device)["step"]
             print(f"rank {collective.rank} of {collective.size} goes on after step {done}", flush=True)
         writers = [metrics.JsonLines(folder / "metrics.jsonl", done), metrics.Console(every=50)] if first else []
-        log = metrics.Several(writers)
+        log = metrics.MultiWriter(writers)
         n_weights = sum(
             parameter.numel() for name, parameter in model.named_parameters() if parameter.ndim == 2 and "pos" not in name
         )
         per_token = metrics.flops_per_token(n_weights, config.n_layers, config.d_model, CONTEXT)
-        speed = metrics.Speed(per_token, matmul_rate(512, device=device) * collective.size) if first else None
+        throughput = metrics.Throughput(per_token, matmul_rate(512, device=device) * collective.size) if first else None
         for step in range(done + 1, steps + 1):
             if (collective.rank, step) == (kill_rank, kill_step):
                 os.kill(os.getpid(), signal.SIGKILL)
-            batch = random_documents(documents, ROWS, start, chance)  # every rank draws the joint batch, and takes its rows
-            mine = parallel.my_rows(batch, collective.rank, collective.size)
-            shares = split_batch(mine, min(PARTS, len(mine[0]))) if len(mine[0]) else []
-            update = parallel.parallel_step(model, optimizer, shares, collective, scaler, dtype, scheduler=scheduler)
+            batch = random_documents(
+                documents, BATCH_SIZE, bos_token, generator
+            )  # every rank draws the global batch, and takes its shard
+            shard = parallel.shard_batch(batch, collective.rank, collective.size)
+            micro_batches = split_batch(shard, min(MICRO_BATCHES, len(shard[0]))) if len(shard[0]) else []
+            update = parallel.parallel_step(model, optimizer, micro_batches, collective, scaler, dtype, scheduler=scheduler)
             if first:
-                speed.count(batch[0].numel())
-                log.write(step, {"loss": update.loss, "gradient_norm": update.gradient_norm, **speed.look()})
+                throughput.count(batch[0].numel())
+                log.write(step, {"loss": update.loss, "grad_norm": update.grad_norm, **throughput.compute()})
             if first and (step % 20 == 0 or step == steps):
-                checkpoint.save_checkpoint(saved, parts, {"step": step}, {"data": chance})
+                checkpoint.save_checkpoint(saved, parts, {"step": step}, {"data": generator})
         log.close()
         if not first:
             return True
-        batches = [document_rows(held_out[at : at + 64], start) for at in range(0, len(held_out), 64)]
+        batches = [document_rows(held_out[at : at + 64], bos_token) for at in range(0, len(held_out), 64)]
         tokens = sum(map(len, held_out))
         per_character = evaluate(model, batches) * tokens / sum(map(len, corpus.held_out[:256]))
         way = (UNIGRAM - per_character) / (UNIGRAM - corpus.floor)
         print(
             f"train: {steps} steps on {collective.size} rank(s): {per_character:.3f} nats per character of tales it has not seen"
         )
-        verdict = f"; bar 95 %: {_verdict(way >= 0.95)}" if steps >= 400 else ""
+        verdict = f"; target 95 %: {_verdict(way >= 0.95)}" if steps >= 400 else ""
         print(
             f"{way:.1%} of the way from single characters ({UNIGRAM}) to the best there is ({corpus.floor:.3f}){verdict}",
             flush=True,

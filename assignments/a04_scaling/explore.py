@@ -36,7 +36,7 @@ from a04_scaling.accumulate import accumulate_gradients, split_batch
 from a04_scaling.amp import Scaler, apply_gradients, training_step
 from a04_scaling.bpe import PATTERN, Tokenizer, train
 from a04_scaling.checkpoint import expected_seconds, simulated_seconds, young_interval
-from a04_scaling.metrics import Speed, flops_per_token
+from a04_scaling.metrics import Throughput, flops_per_token
 from a04_scaling.schedule import Scheduler, groups, warmup_stable_decay
 
 torch.set_num_threads(1)
@@ -66,17 +66,17 @@ unseen = next(path for path in handouts if path.parent.name == "a04_scaling").re
 largest = train(texts, 256 + 6000)
 print(f"{sum(map(len, texts)):,} characters, {len(largest.merges)} merges")
 
-SENTENCE = "The gradient of the joint batch is the same on every rank, and so is the next step."
+SENTENCE = "The gradient of the global batch is the same on every rank, and so is the next step."
 figure, panel = plt.subplots(figsize=(11, 3.2), layout="constrained")
 stages = (0, 30, 100, 300, 1000, 3000, 6000)
 for row, n_merges in enumerate(stages):
-    tokenizer, place = Tokenizer(largest.merges[:n_merges]), 0
+    tokenizer, position = Tokenizer(largest.merges[:n_merges]), 0
     for number, token in enumerate(tokenizer.encode(SENTENCE)):
-        piece = tokenizer.decode([token])
-        panel.barh(-row, len(piece), left=place, color=(BLUE, ORANGE)[number % 2], alpha=0.25, edgecolor="white", height=0.9)
-        for offset, letter in enumerate(piece):
-            panel.text(place + offset + 0.5, -row, letter, ha="center", va="center", fontsize=9, family="monospace")
-        place += len(piece)
+        text = tokenizer.decode([token])
+        panel.barh(-row, len(text), left=position, color=(BLUE, ORANGE)[number % 2], alpha=0.25, edgecolor="white", height=0.9)
+        for offset, letter in enumerate(text):
+            panel.text(position + offset + 0.5, -row, letter, ha="center", va="center", fontsize=9, family="monospace")
+        position += len(text)
 panel.set_yticks([-row for row in range(len(stages))], [f"{n_merges} merges" for n_merges in stages])
 panel.set(xlim=(0, len(SENTENCE)), xticks=[], title="One sentence, more and more merges")
 panel.grid(False)
@@ -115,31 +115,32 @@ print("with cuts:   ", [largest.decode([token]) for token in range(700, 712)])
 # %% [markdown]
 # ## accumulate: the same curve, or nearly
 #
-# A batch of 16 tales, at once and in four parts, of which the last holds the longest tales. Three ways to weigh the parts: by the count of all
-# targets (right), by the mean of the parts' means, and not at all. The loss forgives nearly everything; the first gradients do
-# not. The sum of means even ends lower here. Look at the right picture: what does clipping at 1 do to it, and what to the others?
+# A batch of 16 tales, at once and in four micro-batches, of which the last holds the longest tales. Three ways to weigh the
+# micro-batches: by the count of all targets (right), by the mean of their means, and not at all. The loss forgives nearly
+# everything; the first gradients do not. The sum of means even ends lower here. Look at the right picture: what does clipping
+# at 1 do to it, and what to the others?
 
 
 # %%
-def mean_of_means(model, parts) -> None:
-    """The second near miss: each part's own mean, divided by the number of parts."""
-    for part in parts:
-        accumulate_gradients(model, [part], scale=1 / len(parts))
+def mean_of_means(model, micro_batches) -> None:
+    """The second near miss: each micro-batch's own mean, divided by the number of micro-batches."""
+    for micro_batch in micro_batches:
+        accumulate_gradients(model, [micro_batch], scale=1 / len(micro_batches))
 
 
-def sum_of_means(model, parts) -> None:
-    """The first near miss."""
-    for part in parts:
-        accumulate_gradients(model, [part])
+def sum_of_means(model, micro_batches) -> None:
+    """The first near miss: the sum of the micro-batches' own means."""
+    for micro_batch in micro_batches:
+        accumulate_gradients(model, [micro_batch])
 
 
 corpus = corpora.load("tales")
 tales = train(corpus.train, 512, ["<|end|>"])
-START = tales.ids["<|end|>"]
-documents, held_out = ([tales.encode(text[:-1]) + [START] for text in some] for some in (corpus.train, corpus.held_out[:128]))  # noqa: RUF005
-validation = [document_rows(held_out, START)]
+BOS_TOKEN = tales.ids["<|end|>"]
+documents, held_out = ([[*tales.encode(text[:-1]), BOS_TOKEN] for text in some] for some in (corpus.train, corpus.held_out[:128]))
+validation = [document_rows(held_out, BOS_TOKEN)]
 per_character = sum(map(len, held_out)) / sum(map(len, corpus.held_out[:128]))
-STEPS, ROWS = 120, 16
+STEPS, BATCH_SIZE = 120, 16
 
 
 def small_gpt() -> GPT:
@@ -147,41 +148,41 @@ def small_gpt() -> GPT:
     return GPT(GPTConfig(tales.vocab_size, 48, d_model=48, n_heads=4, n_layers=2, init_std=width_scaled_std(48)))
 
 
-def run(n_parts: int, gradients=accumulate_gradients) -> tuple[list[float], list[float], torch.Tensor]:
+def run(n_micro_batches: int, gradients=accumulate_gradients) -> tuple[list[float], list[float], torch.Tensor]:
     """Held-out losses per character, gradient norms, and the first gradient."""
-    model, chance = small_gpt(), torch.Generator().manual_seed(0)
+    model, generator = small_gpt(), torch.Generator().manual_seed(0)
     optimizer = torch.optim.AdamW(groups(model, 0.1), betas=(0.9, 0.99))
     scheduler = Scheduler(optimizer, lambda number: warmup_stable_decay(number, STEPS, 6e-3))
-    losses, norms, first = [], [], None
+    losses, grad_norms, first = [], [], None
     for step in range(STEPS):
-        inputs, targets = random_documents(documents, ROWS, START, chance)
-        order = (targets != -100).sum(1).argsort()  # short tales first, so that parts differ
+        inputs, targets = random_documents(documents, BATCH_SIZE, BOS_TOKEN, generator)
+        order = (targets != -100).sum(1).argsort()  # short tales first, so that micro-batches differ
         optimizer.zero_grad()
-        gradients(model, split_batch((inputs[order], targets[order]), n_parts))
+        gradients(model, split_batch((inputs[order], targets[order]), n_micro_batches))
         first = torch.cat([p.grad.flatten() for p in model.parameters()]) if first is None else first
-        norms.append(apply_gradients(model, optimizer, Scaler.off(), scheduler=scheduler)[0])
+        grad_norms.append(apply_gradients(model, optimizer, Scaler.off(), scheduler=scheduler)[0])
         if step % 10 == 9:
             losses.append(evaluate(model, validation) * per_character)
-    return losses, norms, first
+    return losses, grad_norms, first
 
 
 runs = {
     "at once": run(1),
-    "4 parts": run(4),
-    "4 parts, mean of means": run(4, mean_of_means),
-    "4 parts, sum of means": run(4, sum_of_means),
+    "4 micro-batches": run(4),
+    "4 micro-batches, mean of means": run(4, mean_of_means),
+    "4 micro-batches, sum of means": run(4, sum_of_means),
 }
 whole = runs["at once"][2]
 for name, (losses, _, first) in runs.items():
-    print(f"{name:24} first gradient departs by {(first - whole).norm() / whole.norm():.1e}; last loss {losses[-1]:.4f}")
+    print(f"{name:32} first gradient differs by {(first - whole).norm() / whole.norm():.1e}; last loss {losses[-1]:.4f}")
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 3.6), layout="constrained")
-for (name, (losses, norms, _)), colour, style in zip(
+for (name, (losses, grad_norms, _)), colour, style in zip(
     runs.items(), (GREY, BLUE, GREEN, ORANGE), ("-", "--", ":", "-."), strict=True
 ):
     left.plot(range(10, STEPS + 1, 10), losses, style, color=colour, label=name, lw=1.8)
-    right.plot(norms, style, color=colour, label=name, lw=1.2)
+    right.plot(grad_norms, style, color=colour, label=name, lw=1.2)
 left.axhline(corpus.floor, color=ORANGE, lw=1)
 left.text(STEPS, corpus.floor, "exact floor", color=ORANGE, fontsize=8, ha="right", va="bottom")
 left.set(yscale="log", xlabel="update", ylabel="nats per character", title="loss on unseen tales")
@@ -201,18 +202,17 @@ widths, shares = (32, 64, 128, 256), []
 for width in widths:
     model = GPT(GPTConfig(tales.vocab_size, 48, d_model=width, n_heads=4, n_layers=2))
     optimizer = torch.optim.AdamW(model.parameters())
-    batch = random_documents(documents, 16, START, torch.Generator().manual_seed(0))
+    batch = random_documents(documents, 16, BOS_TOKEN, torch.Generator().manual_seed(0))
     n_weights = sum(p.numel() for name, p in model.named_parameters() if p.ndim == 2 and "positions" not in name)
-    speed = Speed(flops_per_token(n_weights, 2, width, batch[0].shape[1]), peak, clock=time.process_time)
-    looks = []
+    throughput = Throughput(flops_per_token(n_weights, 2, width, batch[0].shape[1]), peak, clock=time.process_time)
+    readings = []
     for _ in range(6):
-        speed.count(batch[0].numel())
+        throughput.count(batch[0].numel())
         training_step(model, optimizer, [batch], Scaler.off())
-        looks.append(speed.look())
-    shares.append(statistics.median(look["mfu"] for look in looks[1:]))
-    print(
-        f"width {width:3}: {statistics.median(look['tokens_per_second'] for look in looks[1:]):8,.0f} tokens/s, MFU {shares[-1]:.0%}"
-    )
+        readings.append(throughput.compute())
+    shares.append(statistics.median(reading["mfu"] for reading in readings[1:]))
+    tokens_per_second = statistics.median(reading["tokens_per_second"] for reading in readings[1:])
+    print(f"width {width:3}: {tokens_per_second:8,.0f} tokens/s, MFU {shares[-1]:.0%}")
 figure, panel = plt.subplots(figsize=(6, 3), layout="constrained")
 panel.bar([str(width) for width in widths], shares, color=BLUE, alpha=0.7)
 panel.set(xlabel="width of the model", ylabel="share of peak", title="MFU of a training step", ylim=(0, 1))
@@ -221,19 +221,21 @@ plt.show()
 # %% [markdown]
 # ## checkpoint: how often?
 #
-# What a run of ten hours takes when a checkpoint costs 30 s and failures come every two hours on average: the formula, twenty games
-# of dice at each interval, and Young's choice. How wrong may the interval be before it hurts?
+# What a run of ten hours takes when a checkpoint costs 30 s and failures come every two hours on average: the formula, twenty
+# simulated runs at each interval, and Young's choice. How wrong may the interval be before it hurts?
 
 # %%
 WORK, SAVE, RESTART, MEAN = 36_000.0, 30.0, 60.0, 7_200.0
-chance = torch.Generator().manual_seed(0)
+generator = torch.Generator().manual_seed(0)
 counts = np.array([2, 4, 8, 16, 30, 60, 120, 240, 600])
 intervals = WORK / counts
 figure, panel = plt.subplots(figsize=(8, 3.6), layout="constrained")
 fine = np.geomspace(intervals[-1], intervals[0], 200)
-panel.plot(fine / 60, [expected_seconds(WORK, one, SAVE, RESTART, MEAN) / 3600 for one in fine], color=BLUE, label="expected")
+panel.plot(
+    fine / 60, [expected_seconds(WORK, interval, SAVE, RESTART, MEAN) / 3600 for interval in fine], color=BLUE, label="expected"
+)
 for interval in intervals:
-    hours = [simulated_seconds(WORK, interval, SAVE, RESTART, MEAN, chance) / 3600 for _ in range(20)]
+    hours = [simulated_seconds(WORK, interval, SAVE, RESTART, MEAN, generator) / 3600 for _ in range(20)]
     panel.plot([interval / 60] * 20, hours, ".", color=GREY, ms=4, alpha=0.6)
 young = young_interval(SAVE, MEAN)
 panel.axvline(young / 60, color=ORANGE, lw=1.5)

@@ -1,4 +1,4 @@
-"""What a run writes down while it trains: lines of JSON, TensorBoard, Weights & Biases, the console; and how fast it is.
+"""What a run writes down while it trains (lines of JSON, TensorBoard, Weights & Biases, the console), and how fast it is.
 
 TensorBoard and Weights & Biases are used where they are installed. Left out: histograms, pictures, and the profiler of a00.
 Source: JSON Lines, https://jsonlines.org; operations per token: PaLM, arXiv:2204.02311, appendix B.
@@ -29,16 +29,20 @@ class Writer(Protocol):
 
 
 def json_line(step: int, values: Values) -> str:
-    """{"step": 3, "loss": 2.5} and a line end. Numbers that JSON does not have become "nan", "inf" or "-inf", which `float` reads."""
+    """{"step": 3, "loss": 2.5} and a line end.
+
+    Numbers that JSON does not have become the texts "nan", "inf" and "-inf", which `float` reads.
+    """
     # TODO: one line (handout: metrics, step 1).
     # Watch: json.dumps writes NaN, which other readers refuse; the line that tells of a NaN is the one that you will look for.
     raise NotImplementedError("a04_scaling/metrics.py: json_line() is yours to write (handout: metrics, step 1)")
 
 
 def read_json_lines(path: Path | str, up_to: int | None = None) -> list[dict[str, Any]]:
-    """The lines of a file, as dicts; those of steps after `up_to` are left out, and so is a last one that was never finished.
+    """The lines of a file, as dicts. A killed run may leave half a line at the end, which is left out.
 
-    A killed run may leave half a line at the end; ValueError (JSONDecodeError) for half a line anywhere else.
+    up_to: lines of later steps are left out. None: all lines are read.
+    ValueError: there is half a line anywhere else (JSONDecodeError).
     """
     # TODO: a dict for each line (handout: metrics, step 2).
     # Watch: what ends a finished line.
@@ -46,9 +50,10 @@ def read_json_lines(path: Path | str, up_to: int | None = None) -> list[dict[str
 
 
 class JsonLines:
-    """A file with a line of JSON for each step; each line is there as soon as it is written.
+    """A file with a line of JSON for each step. Each line is there as soon as it is written.
 
-    resume_at: None starts the file anew; for a run that goes on after a step it is that step, and lines of later ones are dropped.
+    resume_at: the step after which a run goes on. Lines of later steps are dropped. None: the file starts anew.
+    ValueError: the file of a run that goes on has half a line that is not the last one.
     """
 
     def __init__(self, path: Path | str, resume_at: int | None = None):
@@ -68,9 +73,10 @@ class JsonLines:
 
 
 class TensorBoard:
-    """Curves for `tensorboard --logdir FOLDER`. resume_at: what an earlier run wrote of later steps is hidden.
+    """Curves for `tensorboard --logdir FOLDER`.
 
-    ModuleNotFoundError that says what to do where TensorBoard is not installed.
+    resume_at: what an earlier run wrote of later steps is hidden.
+    ModuleNotFoundError: TensorBoard is not installed. The message says what to do.
     """
 
     def __init__(self, folder: Path | str, resume_at: int | None = None):
@@ -88,7 +94,10 @@ class TensorBoard:
 
 
 class WeightsAndBiases:
-    """Curves on wandb.ai, or in a local folder with mode="offline". ModuleNotFoundError where wandb is not installed."""
+    """Curves on wandb.ai, or in a local folder with mode="offline".
+
+    ModuleNotFoundError: wandb is not installed. The message says what to do.
+    """
 
     def __init__(self, project: str, **settings: Any):
         _require("wandb")
@@ -119,8 +128,8 @@ class Console:
         pass
 
 
-class Several:
-    """One writer made of many."""
+class MultiWriter:
+    """A writer that hands everything to several writers."""
 
     def __init__(self, writers: Sequence[Writer]):
         self.writers = list(writers)
@@ -134,27 +143,31 @@ class Several:
             writer.close()
 
 
-def gradient_norm(parameters: Iterable[nn.Parameter]) -> float:
-    """The 2-norm of all entries of all gradients together, in at least float32; parameters without one count as 0."""
+def grad_norm(parameters: Iterable[nn.Parameter]) -> float:
+    """The 2-norm of all entries of all gradients together, in at least float32. A parameter without a gradient counts as 0."""
     # TODO: one number (handout: metrics, step 3).
     # Watch: the norm of all is not the sum of the norms; float16 squares overflow; nothing is changed.
-    raise NotImplementedError("a04_scaling/metrics.py: gradient_norm() is yours to write (handout: metrics, step 3)")
+    raise NotImplementedError("a04_scaling/metrics.py: grad_norm() is yours to write (handout: metrics, step 3)")
 
 
-def flops_per_token(n_weights: int, n_layers: int, d_model: int, time: int) -> int:
-    """Floating-point operations of one training step per token: 6 · n_weights + 12 · n_layers · d_model · time.
+def flops_per_token(n_weights: int, n_layers: int, d_model: int, seq_len: int) -> int:
+    """Floating-point operations of one training step per token: 6 · n_weights + 12 · n_layers · d_model · seq_len.
 
-    n_weights: numbers in the matrices that tokens are multiplied with (the head is one, an embedding that is looked up is none).
-    time: tokens of context; attention is counted over the full square, as in a00.
+    Attention is counted over the full square, as in a00.
+
+    n_weights: numbers in the matrices that tokens are multiplied with. The head is one of them, and an embedding is none.
+    seq_len: tokens of context.
     """
     # TODO: one number (handout: metrics, step 4).
     raise NotImplementedError("a04_scaling/metrics.py: flops_per_token() is yours to write (handout: metrics, step 4)")
 
 
-class Speed:
-    """How fast training went since one last looked.
+class Throughput:
+    """How fast training is: tokens per second, and the share of the machine's peak.
 
-    flops_per_token: see above. peak: operations per second that the machine can do; None leaves the share of peak out. clock: seconds.
+    flops_per_token: see the function of this name.
+    peak: operations per second that the machine can do. None: there is no "mfu".
+    clock: gives the time in seconds.
     """
 
     def __init__(self, flops_per_token: int, peak: float | None = None, clock: Callable[[], float] = time.perf_counter):
@@ -162,17 +175,17 @@ class Speed:
         self.tokens, self.since = 0, clock()
 
     def count(self, tokens: int) -> None:
-        """So many tokens were trained on."""
+        """Note that so many tokens were trained on."""
         self.tokens += tokens
 
-    def look(self) -> dict[str, float]:
-        """{"tokens_per_second": …, "mfu": share of peak, 0 to 1} since the last look, or since the start; counting begins anew.
+    def compute(self) -> dict[str, float]:
+        """{"tokens_per_second": …, "mfu": share of peak, 0 to 1} since the last call, or since the start. Counting begins anew.
 
-        ValueError (from `share_of_peak`) for a share above 1, or when nothing was counted.
+        ValueError: the share is above 1, or no token was counted (from `share_of_peak`).
         """
         # TODO: tokens over seconds, operations over possible ones (handout: metrics, step 5).
-        # Watch: each look is about its own stretch of time.
-        raise NotImplementedError("a04_scaling/metrics.py: Speed.look() is yours to write (handout: metrics, step 5)")
+        # Watch: each call is about its own stretch of time.
+        raise NotImplementedError("a04_scaling/metrics.py: Throughput.compute() is yours to write (handout: metrics, step 5)")
 
 
 def _require(module: str) -> None:

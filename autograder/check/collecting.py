@@ -1,55 +1,31 @@
 """The pytest plug-in that collects checks, so that `-k`, test ids and editors behave as everywhere.
 
-A check file is a `test_*.py` beside an `assignment.toml` (in `tests/`) or in a `hidden/` folder. While it is read, torch
-is a stand-in that loads when it is first used: the parent only reads decorators, and a grade imports torch once, in the
-server.
+A check file is a `test_*.py` in `tests/` beside an `assignment.toml`, or in a folder `hidden/`. While it is read, torch is a
+stand-in (`loaded_later.py`). The parent only reads decorators, and a grade imports torch once, in the server.
 """
 
 import contextlib
-import importlib
 import io
-import sys
-from collections import Counter
+import os
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from types import ModuleType
+from typing import Any
 
 import pytest
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled, load_code
+from autograder.check.loaded_later import loaded_later
 from autograder.errors import BadInput, GraderFault
-
-
-class _Later(ModuleType):
-    """A module that is imported when something is first taken from it."""
-
-    def __getattr__(self, name: str):
-        if sys.modules.get(self.__name__) is self:
-            del sys.modules[self.__name__]
-        module = importlib.import_module(self.__name__)
-        self.__dict__.update(module.__dict__)
-        return getattr(module, name)
-
-
-@contextlib.contextmanager
-def _torch_later() -> Iterator[None]:
-    if "torch" in sys.modules:
-        yield
-        return
-    later = sys.modules["torch"] = _Later("torch")
-    try:
-        yield
-    finally:
-        if sys.modules.get("torch") is later:
-            del sys.modules["torch"]
 
 
 class CheckFile(pytest.File):
     """A file of checks, in the order in which they are written."""
 
     def collect(self) -> Iterator["CheckItem"]:
+        """The checks of this file. Those that run on request are left out without --long."""
         item = self.config.stash.get(ITEM, CheckItem)
         for check in read_checks(self.path):
             if not check.on_request or self.config.option.long:
@@ -59,105 +35,112 @@ class CheckFile(pytest.File):
 class CheckItem(pytest.Item):
     """One check as pytest sees it. It cannot be run: `autograder.plugin` has an item that can."""
 
-    def __init__(self, *, check: Check, **kwargs):
+    def __init__(self, *, check: Check, **kwargs: Any):
         super().__init__(**kwargs)
         self.check = check
         self.extra_keyword_matches.update({check.part, *check.tags})
 
     def runtest(self) -> None:
+        """NotImplementedError: always."""
         raise NotImplementedError("this plug-in collects checks and runs none")
 
 
 ITEM = pytest.StashKey[type[CheckItem]]()  # the class of the items, where another plug-in can run them
 
 
-def pytest_addoption(parser) -> None:
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """The option --long."""
     parser.addoption("--long", action="store_true", help="also the checks of the course that take minutes and carry no points")
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_pycollect_makemodule(module_path: Path, parent):
+def pytest_pycollect_makemodule(module_path: Path, parent: pytest.Collector) -> pytest.File | None:
+    """Take check files. Any other file stays with pytest."""
     return CheckFile.from_parent(parent, path=module_path) if is_check_file(module_path) else None
 
 
 def is_check_file(path: Path) -> bool:
+    """Whether this is a file of checks, by its name and its place."""
     return path.name.startswith("test_") and (
         path.parent.name == "hidden" or (path.parent.name == "tests" and (path.parents[1] / "assignment.toml").exists())
     )
 
 
 def read_checks(path: Path) -> list[Check]:
-    """The checks of one file, in its order. GraderFault when the file itself is broken."""
+    """The checks of one file, in its order. GraderFault: the file itself is broken."""
     try:
-        with _torch_later():
+        with loaded_later("torch"):
             module = load_code(compiled(path), str(path))
         return [
-            Check.of(f, path, hidden=path.parent.name == "hidden")
-            for name, f in vars(module).items()
-            if name.startswith("test_") and callable(f)
+            Check.of(function, path, hidden=path.parent.name == "hidden")
+            for name, function in vars(module).items()
+            if name.startswith("test_") and callable(function)
         ]
     except Exception as error:
         raise GraderFault(f"the check file {path.name} cannot be read: {type(error).__name__}: {error}") from error
 
 
 def collect(assignment: Assignment, only: str | None = None, hidden: bool = False, long: bool = False) -> list[Check]:
-    """The checks of an assignment, or those that pytest's `-k only` selects. BadInput if that is none.
+    """The checks of an assignment.
 
+    only: an expression as for pytest's -k, which selects some.
+    hidden: also the hidden ones, where there are any.
     long: also those that run on request alone.
+    BadInput: nothing fits `only`, or it is no expression.
+    GraderFault: a check file is broken, or there are no checks.
     """
-    folders = [assignment.folder / "tests"] + ([assignment.hidden] if hidden and assignment.hidden.exists() else [])
-    found = _Found()
-    arguments = [
-        "-c",
-        str(Path(__file__).with_name("collect.ini")),
-        f"--rootdir={assignment.course.root}",
-        "--collect-only",
-        "-q",
-        "--noconftest",
-        "-p",
-        "no:cacheprovider",
-        "-p",
-        __name__,
-        *(["-k", only] if only else []),
-        *(["--long"] if long else []),
-        *map(str, folders),
-    ]
-    said = io.StringIO()
-    with contextlib.redirect_stdout(said), contextlib.redirect_stderr(said), _no_plugins():
-        status = pytest.main(arguments, plugins=[found])
-    if found.checks and status == pytest.ExitCode.OK:
-        return [replace(check, share=check.weight / found.weights[check.part] if check.weight else 0.0) for check in found.checks]
+    folders = [assignment.folder / "tests"]
+    if hidden and assignment.hidden.exists():
+        folders.append(assignment.hidden)
+    status, selection, output = _run_pytest(assignment.course.root, folders, only, long)
+    if selection.checks and status == pytest.ExitCode.OK:
+        return [replace(check, share=selection.share(check)) for check in selection.checks]
     if status == pytest.ExitCode.NO_TESTS_COLLECTED and only:
-        raise BadInput(
-            f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask"
-            + ("" if long else "; checks that take minutes are left out without --long")
-        )
-    if status == pytest.ExitCode.USAGE_ERROR or "-k" in said.getvalue():
+        left_out = "" if long else "; checks that take minutes are left out without --long"
+        raise BadInput(f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask{left_out}")
+    if status == pytest.ExitCode.USAGE_ERROR or "-k" in output:
         raise BadInput(f"{only!r} is no expression for -k; try a part of a name, or 'mask and not bad'")
-    raise GraderFault(f"no checks were collected for {assignment.id}:\n{said.getvalue().strip()[-1500:]}")
+    raise GraderFault(f"no checks were collected for {assignment.id}:\n{output.strip()[-1500:]}")
 
 
-class _Found:
-    """Takes the checks that are left after pytest's own selection."""
+class _Selection:
+    """The checks that are left after pytest's own selection."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self.checks: list[Check] = []
-        self.weights: Counter[str] = Counter()
+        self._weights: defaultdict[str, float] = defaultdict(float)  # of all checks of a part
 
-    def pytest_itemcollected(self, item) -> None:
-        if hasattr(item, "check") and item.check.device is None:  # rows for other devices are outside the 100 points
-            self.weights[item.check.part] += item.check.weight
+    def share(self, check: Check) -> float:
+        """The share of the points of its part that a check carries."""
+        return check.weight / self._weights[check.part] if check.weight else 0.0
 
-    def pytest_collection_finish(self, session) -> None:
+    def pytest_itemcollected(self, item: pytest.Item) -> None:
+        """Count the weight of a check, before any is left out."""
+        if isinstance(item, CheckItem) and item.check.device is None:  # rows for other devices are outside the 100 points
+            self._weights[item.check.part] += item.check.weight
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Take what is left, if every file could be read."""
         if session.testsfailed == 0:
-            self.checks = [item.check for item in session.items if hasattr(item, "check")]
+            self.checks = [item.check for item in session.items if isinstance(item, CheckItem)]
+
+
+def _run_pytest(root: Path, folders: list[Path], only: str | None, long: bool) -> tuple[int, _Selection, str]:
+    """Let pytest collect in these folders of a course. Returns its exit status, what it selected and what it printed."""
+    selection, output = _Selection(), io.StringIO()
+    settings = Path(__file__).with_name("collect.ini")
+    arguments = ["-c", str(settings), f"--rootdir={root}", "--collect-only", "-q", "--noconftest"]
+    arguments += ["-p", "no:cacheprovider", "-p", __name__]
+    arguments += ["-k", only] if only else []
+    arguments += ["--long"] if long else []
+    with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output), _no_plugins():
+        status = pytest.main([*arguments, *map(str, folders)], plugins=[selection])
+    return status, selection, output.getvalue()
 
 
 @contextlib.contextmanager
 def _no_plugins() -> Iterator[None]:
-    """Plug-ins of the environment are none of ours here, and cost a second to import."""
-    import os
-
+    """Keep plug-ins of the environment out. They are none of ours, and they cost a second to import."""
     before = os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD"), os.environ.pop("PYTEST_ADDOPTS", None)
     os.environ["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"
     try:

@@ -1,11 +1,13 @@
 """Inputs of a check: seeded numbers that are the same on every platform and version.
 
-The streams are NumPy's `RandomState`, which are frozen for good. In an exact run (`exact=True`) every float32 number is
-handed out as the float64 of the same value, so that the two runs differ by rounding alone. Left out: any decision.
+The streams are NumPy's `RandomState`, which never changes any more. In an exact run (`exact=True`) every float32 number is
+handed out as the float64 of the same value, so that the two runs differ by rounding alone. Nothing is decided here.
 """
 
+import functools
 import hashlib
 import zlib
+from collections.abc import Sequence
 
 import numpy as np
 import numpy.random  # NumPy imports it when it is first used, which would be in every worker
@@ -14,7 +16,7 @@ from torch import Tensor, nn
 
 
 def stream_digest() -> str:
-    """SHA-256 of the first draws of a known seed; the parent compares it before anything is graded."""
+    """SHA-256 of the first draws of a known seed. The parent compares it before anything is graded."""
     stream = np.random.RandomState(20170612)
     first = stream.standard_normal(64).astype(np.float32).tobytes() + stream.randint(0, 1 << 30, 64).tobytes()
     return hashlib.sha256(first).hexdigest()[:16]
@@ -23,7 +25,9 @@ def stream_digest() -> str:
 class Draw:
     """What a check gets as `draw`: tensors from a seed, known parameters, and a seeded backward pass.
 
-    seed: whole number; the same seed gives the same inputs. exact: hand float32 values out as float64.
+    seed: the same whole number gives the same inputs.
+    exact: hand float32 values out as float64.
+    device: where the tensors lie.
     """
 
     def __init__(self, seed: int, exact: bool = False, device: str = "cpu"):
@@ -48,12 +52,12 @@ class Draw:
         """Booleans that are True with probability `p`."""
         return self._hand_out(self._stream.random_sample(shape) < p, torch.bool)
 
-    def tensor(self, values, dtype: torch.dtype = torch.float32) -> Tensor:
+    def tensor(self, values: object, dtype: torch.dtype = torch.float32) -> Tensor:
         """Numbers chosen by hand, watched and cast like the drawn ones."""
         return self._hand_out(np.asarray(values), dtype)
 
     def fill_(self, module: nn.Module) -> nn.Module:
-        """The module with known parameter values, by state-dict key; a shared parameter keeps its first name.
+        """The module, with known values in its parameters. They depend on the state-dict key; a shared parameter has its first.
 
         Matrices get N(0, 1/fan_in), vectors N(0.5, 0.3²), so that neither a weight nor a bias is trivial.
         """
@@ -69,26 +73,32 @@ class Draw:
     def backward(self, *outputs: Tensor) -> dict[str, Tensor | None]:
         """Gradients of every drawn input that asks for one and of every filled parameter.
 
-        A seeded vector-Jacobian product: each output is multiplied by a drawn cotangent of its shape. A quantity that
+        It is a seeded vector-Jacobian product: each output is multiplied by a drawn cotangent of its shape. A quantity that
         the outputs do not depend on has the gradient None.
+        TypeError: an output is no tensor.
         """
-        for y in outputs:
-            if not isinstance(y, Tensor):
-                raise TypeError(f"a tensor was expected as the result, got {type(y).__name__}")
-        inputs = [(f"input {i}", x) for i, x in enumerate(self._inputs) if x.requires_grad]
-        parameters = [(prefix + key, p) for prefix, m in self._modules for key, p in m.named_parameters()]
-        named = inputs + [(key, p) for key, p in parameters if p.requires_grad]
+        for output in outputs:
+            if not isinstance(output, Tensor):
+                raise TypeError(f"a tensor was expected as the result, got {type(output).__name__}")
+        names, sources = self._sources()
         cotangents = [self._cast(self._stream.standard_normal(tuple(y.shape)), torch.float32).to(y) for y in outputs]
-        live = [(y, c) for y, c in zip(outputs, cotangents, strict=True) if y.requires_grad]
-        gradients: tuple = (None,) * len(named)
-        if live and named:
+        live = [(y, cotangent) for y, cotangent in zip(outputs, cotangents, strict=True) if y.requires_grad]
+        gradients: Sequence[Tensor | None] = [None] * len(sources)
+        if live and sources:
             # A sum, because torch imports sympy (0.3 s in every worker) as soon as cotangents are handed in.
-            product = sum((y * c).sum() for y, c in live)
-            gradients = torch.autograd.grad(product, [x for _, x in named], allow_unused=True)
-        return {name: gradient for (name, _), gradient in zip(named, gradients, strict=True)}
+            product = functools.reduce(torch.add, [(y * cotangent).sum() for y, cotangent in live])
+            gradients = torch.autograd.grad(product, sources, allow_unused=True)
+        return dict(zip(names, gradients, strict=True))
+
+    def _sources(self) -> tuple[list[str], list[Tensor]]:
+        """What has a gradient, with its name: drawn inputs first, then filled parameters."""
+        inputs = [(f"input {number}", x) for number, x in enumerate(self._inputs)]
+        parameters = [(prefix + key, p) for prefix, module in self._modules for key, p in module.named_parameters()]
+        named = [(name, x) for name, x in (*inputs, *parameters) if x.requires_grad]
+        return [name for name, _ in named], [x for _, x in named]
 
     def input_digests(self) -> list[str]:
-        """A short digest of each drawn input as it is now; one that was overwritten has changed."""
+        """A short digest of each drawn input as it is now. It has changed if the input was overwritten."""
         return [_digest(x) for x in self._inputs]
 
     def _hand_out(self, values: np.ndarray, dtype: torch.dtype) -> Tensor:

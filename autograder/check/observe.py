@@ -1,13 +1,18 @@
 """What checks call to observe something: how bad input is met, and which parameters a module has."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the parent has no torch
+    from torch import nn
 
 
-def refusal(call: Callable[[], Any]) -> str:
+def refusal(call: Callable[[], object]) -> str:
     """The name of the exception that the call raises, or "accepted": an observation of how bad input is met.
 
-    A part that is not written yet refuses nothing, so NotImplementedError goes on its way.
+    NotImplementedError: goes on its way, because a part that is not written yet refuses nothing.
     """
     try:
         call()
@@ -18,12 +23,12 @@ def refusal(call: Callable[[], Any]) -> str:
     return "accepted"
 
 
-def parameter_table(module) -> dict[str, str]:
-    """State-dict keys of the parameters with their shape, and the dtype if it is not the default; tied names are listed.
+def parameter_table(module: nn.Module) -> dict[str, str]:
+    """State-dict keys of the parameters with their shape, and with their dtype if it is not the default. Tied names are listed.
 
-    Buffers are ignored: they are the student's own affair.
+    Buffers are ignored. They are the student's own affair.
     """
     import torch
 
-    odd = lambda p: "" if p.dtype is torch.get_default_dtype() else f" {p.dtype}"
-    return {key: f"{tuple(p.shape)}{odd(p)}" for key, p in module.named_parameters(remove_duplicate=False)}
+    dtype = lambda parameter: "" if parameter.dtype is torch.get_default_dtype() else f" {parameter.dtype}"
+    return {key: f"{tuple(p.shape)}{dtype(p)}" for key, p in module.named_parameters(remove_duplicate=False)}

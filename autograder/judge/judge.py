@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable
 from enum import StrEnum
 
+from autograder.errors import GraderFault
 from autograder.judge.evidence import Evidence
 from autograder.judge.mismatch import Mismatch, structural_mismatch, value_mismatch
 from autograder.judge.reason import Reason
@@ -30,12 +31,21 @@ class Judge:
     random: tuple[str, ...] = ()
 
     def __call__(self, function: Callable) -> Callable:
+        """Attach this judge to a check."""
         function.__judge__ = self  # type: ignore[attr-defined]
         return function
 
     def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
         """The first thing that is not right, or None: parity in every leaf, and inputs that are as they were."""
         return parity(evidence, golden)
+
+    def expected(self, seed: int) -> Golden:
+        """What a check that runs on request expects. It is worked out when the check is asked for.
+
+        BadInput: something that it needs is not there. The sentence says what to do.
+        GraderFault: this judge has recorded golden values alone.
+        """
+        raise GraderFault(f"the judge {type(self).__name__} needs recorded golden values, so its check cannot run on request")
 
     def remark(self, evidence: Evidence, golden: Golden) -> str:
         """What is worth knowing about evidence that is right."""
@@ -44,6 +54,20 @@ class Judge:
     def number(self, name: str, evidence: Evidence) -> float | None:
         """A number that the judge itself has measured under this name, for a leaderboard."""
         return None
+
+
+class StepJudge(Judge):
+    """A judge of checks that are generators, which are run step by step.
+
+    steps: how many times the check yields.
+    baseline: whether a baseline goes through the same steps in turns with the submission, and both are timed.
+    probe: what the baseline runs on `draw` alone. None: it runs the check itself on `given`.
+    """
+
+    drive = Drive.STEP
+    steps: int
+    baseline = False
+    probe: Callable | None = None
 
 
 class MatchesReference(Judge):

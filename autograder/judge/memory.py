@@ -1,13 +1,13 @@
 """The judge of memory that grows."""
 
 from autograder.judge.evidence import Evidence
-from autograder.judge.judge import Drive, Judge
+from autograder.judge.judge import StepJudge
 from autograder.judge.mismatch import Mismatch
 from autograder.judge.reason import Reason
 from autograder.observation.golden import Golden
 
 
-class FitsInMemory(Judge):
+class FitsInMemory(StepJudge):
     """Growth of the worker's peak memory between two sizes of the same work.
 
     The check is a generator. Its first yield ends the set-up, the second ends the small size, the third the large one.
@@ -15,8 +15,6 @@ class FitsInMemory(Judge):
     growth: bytes that the larger size may take beyond the smaller.
     """
 
-    drive = Drive.STEP
-    baseline = False
     steps = 3
 
     def __init__(self, growth: int):

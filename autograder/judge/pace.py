@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Callable
 
 from autograder.judge.evidence import Evidence
-from autograder.judge.judge import Drive, Judge
+from autograder.judge.judge import StepJudge
 from autograder.judge.mismatch import Mismatch
 from autograder.judge.reason import Reason
 from autograder.observation.golden import Golden
@@ -13,7 +13,7 @@ UNTIMED = 2  # the first steps of a timed check: its set-up and its warm-up
 WATCHED = 2  # steps that are watched for forbidden calls; that takes time, so they do not count
 
 
-class KeepsPace(Judge):
+class KeepsPace(StepJudge):
     """CPU time of each step as a ratio to the same steps of a baseline that holds no student code.
 
     The check is a generator. Its first yield ends the set-up, its second is a warm-up, each further one is a repetition.
@@ -24,18 +24,13 @@ class KeepsPace(Judge):
     repeats: steps after the warm-up. The median counts.
     """
 
-    drive = Drive.STEP
     baseline = True
 
     def __init__(self, full: float, none: float, repeats: int = 9, probe: Callable | None = None):
         if not 0 < full < none:
             raise ValueError(f"keeps_pace needs 0 < full < none; got full={full}, none={none}")
         self.full, self.none, self.repeats, self.probe = full, none, repeats, probe
-
-    @property
-    def steps(self) -> int:
-        """Steps of a run, set-up and warm-up among them."""
-        return UNTIMED + self.repeats
+        self.steps = UNTIMED + repeats
 
     def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
         """Parity of every output, then the ratio. Golden values are recorded without a clock."""
@@ -58,9 +53,11 @@ class KeepsPace(Judge):
         return statistics.median(actual / max(baseline, 1e-9) for actual, baseline in evidence.times or ())
 
     def remark(self, evidence: Evidence, golden: Golden) -> str:
+        """The ratio, also where it is good enough."""
         return f"{self.ratio(evidence):.2f} times the baseline" if evidence.times else ""
 
     def number(self, name: str, evidence: Evidence) -> float | None:
+        """The ratio under the name "pace"."""
         return self.ratio(evidence) if name == "pace" and evidence.times else None
 
 

@@ -13,22 +13,21 @@ from autograder.observation.golden import Golden
 from autograder.observation.leaf import Array, Observation
 
 
-class TrainsTo(Judge):
-    """Held-out loss of what the check has trained, as a share of the way from the unigram loss to the exact floor.
+class TrainingJudge(Judge):
+    """A judge of the loss of what the check has trained.
 
     The check is called as check(solution, draw, text) with the bytes to train on. It returns {"state": state dict,
     "history": (records, 3) of step, loss and gradient norm}. `predict(solution, draw, state, prefixes)` gets that state in
     another worker and returns {"log_probs": (prefixes, 256)}. It never sees what follows a prefix.
 
-    share: for full points. The comment beside it states seeds, mean, deviation and the chance that right code fails.
-    corpus: what `tools golden` makes the text from, {"tales": {"seed": 3, "size": 400_000}}. A hidden check has its own seed.
-    prefixes: how many beginnings of held-out documents there are.
+    predict: the function that predicts. It stands in the check file.
+    prefixes: how many beginnings of documents there are.
     """
 
     drive = Drive.TRAIN
 
-    def __init__(self, predict: Callable, share: float, corpus: dict[str, dict], prefixes: int = 512):
-        self.predict, self.share, self.corpus, self.prefixes = predict, share, corpus, prefixes
+    def __init__(self, predict: Callable, prefixes: int):
+        self.predict, self.prefixes = predict, prefixes
 
     def compare(self, evidence: Evidence, golden: Golden) -> Mismatch | None:
         """The form of history and log-probabilities, then what they say: a leak, or a loss that is too high."""
@@ -49,6 +48,23 @@ class TrainsTo(Judge):
 
     def fault(self, task: Task, loss: float) -> str:
         """A sentence if the loss is not good enough, else ""."""
+        raise NotImplementedError
+
+
+class TrainsTo(TrainingJudge):
+    """Held-out loss of what the check has trained, as a share of the way from the unigram loss to the exact floor.
+
+    share: for full points. The comment beside it states seeds, mean, deviation and the chance that right code fails.
+    corpus: what `tools golden` makes the text from, {"tales": {"seed": 3, "size": 400_000}}. A hidden check has its own seed.
+    prefixes: how many beginnings of held-out documents there are.
+    """
+
+    def __init__(self, predict: Callable, share: float, corpus: dict[str, dict], prefixes: int = 512):
+        super().__init__(predict, prefixes)
+        self.share, self.corpus = share, corpus
+
+    def fault(self, task: Task, loss: float) -> str:
+        """A sentence if the loss is not good enough, else ""."""
         if (reached := task.fraction_of_gap(loss)) >= self.share:
             return ""
         needed = task.unigram_loss - self.share * (task.unigram_loss - task.floor)
@@ -58,11 +74,11 @@ class TrainsTo(Judge):
         )
 
 
-class TrainsBelow(TrainsTo):
+class TrainsBelow(TrainingJudge):
     """Training loss on real text, whose optimum nobody knows: the mean of −ln p(the byte that does follow).
 
-    It is for checks that run on request. Check and `predict` are as with `trains_to`. Beginnings are windows from random
-    places of the text to train on, cut at random places, so the loss is that of random batches.
+    It is for checks that run on request. Beginnings are windows from random places of the text to train on, cut at random
+    places, so the loss is that of random batches.
 
     loss: nats per byte to stay below.
     corpus: a name for `corpora.load`. Its text is looked for when the check is asked for.
@@ -70,7 +86,8 @@ class TrainsBelow(TrainsTo):
     """
 
     def __init__(self, predict: Callable, loss: float, corpus: str, context: int, prefixes: int = 4096):
-        self.predict, self.bound, self.corpus, self.context, self.prefixes = predict, loss, corpus, context, prefixes
+        super().__init__(predict, prefixes)
+        self.bound, self.corpus, self.context = loss, corpus, context
 
     def expected(self, seed: int) -> Golden:
         """The text, the beginnings and what follows them.
@@ -83,9 +100,11 @@ class TrainsBelow(TrainsTo):
         return Task.of_text(text, self.context, self.prefixes, seed).as_golden()
 
     def fault(self, task: Task, loss: float) -> str:
+        """A sentence if the loss is not below what is asked for, else ""."""
         return "" if loss < self.bound else f"{self._reached(loss)}; less than {self.bound} is needed."
 
     def remark(self, evidence: Evidence, golden: Golden) -> str:
+        """The loss that was reached."""
         log_probs = evidence.observation.get("log_probs")
         return self._reached(_loss(Task.of(golden), log_probs)) if isinstance(log_probs, Array) else ""
 

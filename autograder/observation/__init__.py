@@ -1,1 +1,1 @@
-"""What a check saw, what is expected of it, and how far the two may lie apart."""
+"""What a check returned, what is expected of it, and how far the two may lie apart."""

@@ -1,7 +1,6 @@
-"""Golden observations: what the reference was seen to do, how far float32 may lie from it, and what mistakes look like.
+"""Golden observations: what the reference returned, how far float32 may lie from it, and what mistakes look like.
 
-One pair of files a test file, beside the checks: `golden/test_rope.json` (structure, noise, tolerances, fingerprints) and
-`golden/test_rope.safetensors` (the values). Written by `python -m tools golden`, read here; the reference never ships.
+`python -m tools golden` writes them, and `golden_files.py` reads them. The reference itself never ships.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +10,12 @@ from autograder.observation.leaf import Leaf
 
 @dataclass
 class Expected:
-    """One golden leaf. value: Array or plain value; noise and tolerance: absolute; random: only shape and dtype count."""
+    """One golden leaf.
+
+    noise: largest absolute difference between right versions.
+    tolerance: absolute difference up to which a value is right.
+    random: only shape and dtype count.
+    """
 
     value: Leaf
     noise: float = 0.0
@@ -21,10 +25,12 @@ class Expected:
 
 @dataclass
 class Fingerprint:
-    """What one misconception looks like in one check: a projection of each float leaf, anything else in short.
+    """What one misconception looks like in one check.
 
-    One that raises has the single leaf "raised", the exception's type and message. distance: the largest distance of a
-    float32 or float64 leaf in units of its tolerance; inf where something else tells.
+    case: name of the misconception.
+    leaves: for each leaf, what `fingerprint.fingerprint` makes of it. A mistake that raises has the single leaf "raised",
+        with type and message of the exception.
+    distance: the largest distance of a float32 or float64 leaf in units of its tolerance. inf where something else differs.
     """
 
     case: str
@@ -34,7 +40,10 @@ class Fingerprint:
 
 @dataclass
 class Golden:
-    """What one check expects."""
+    """What one check expects.
+
+    inputs: digests of the drawn inputs, as they should be afterwards.
+    """
 
     leaves: dict[str, Expected] = field(default_factory=dict)
     inputs: list[str] = field(default_factory=list)

@@ -23,6 +23,7 @@ class Status(StrEnum):
     words: str
 
     def __new__(cls, value: str, sign: str, tone: str, words: str) -> "Status":
+        """Make a member that is its value and carries what readers see."""
         status = str.__new__(cls, value)
         status._value_, status.sign, status.tone, status.words = value, sign, tone, words
         return status

@@ -29,7 +29,7 @@ def print_report(report: Report, console: Console, verbose: bool = False) -> Non
     summary = f"{view.counts}; {report.seconds:.1f} s"
     console.print(Text.assemble((f"{assignment.id}  {assignment.title}", "bold"), "   ", (summary, "dim")))
     for note in report.notes:
-        console.print(Text(f"  note: {note}", "yellow"))
+        _print_below(console, f"note: {note}", "yellow", indent=2)
     console.print()
     for part in view.parts:
         _print_part(console, part, assignment.package, verbose, took)
@@ -114,4 +114,4 @@ def _print_closing(console: Console, report: Report, view: ReportView, next_step
         met = "check" if view.faults == 1 else "checks"
         console.print(Text(f" ? {view.faults} {met} met a fault of the grader; points are granted for now", "magenta"))
     for line in next_step:
-        console.print(Text(f" {line}"))
+        _print_below(console, line, "", indent=1)

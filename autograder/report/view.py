@@ -143,7 +143,7 @@ class ReportView:
 
     @property
     def rows(self) -> list[RowView]:
-        """All rows."""
+        """All rows, part by part, and then those that need another machine."""
         return [*(row for part in self.parts for row in part.rows), *self.elsewhere]
 
     @property

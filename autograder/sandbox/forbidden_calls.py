@@ -1,12 +1,15 @@
 """Catches a call of the function that the student was asked to write, however it is spelled.
 
-Every torch function, `torch.ops` included, passes a torch-function mode; the file that made the call decides: calls from
-the student's files count, those of `given`, of a check or of torch itself do not. The name alone is no proof in a source
-file (it may stand in an experiment that is never run), so nothing is judged by reading.
+Every torch function, `torch.ops` included, passes a torch-function mode. The file that made the call decides: calls from
+the student's files count, and those of `given`, of a check or of torch itself do not. No source file is searched for the
+name, because it may stand in an experiment that is never run.
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
+from typing import Any
 
 import torch
 from torch.overrides import TorchFunctionMode
@@ -19,25 +22,32 @@ class ForbiddenCall(Exception):
 
 
 class ForbiddenCalls(TorchFunctionMode):
-    """names: functions and module classes ("gelu", "LayerNorm"); folder: where the student's files lie."""
+    """Watches for forbidden calls while it is entered.
+
+    names: functions and module classes ("gelu", "LayerNorm").
+    folder: where the student's files lie.
+    violation: the call that was caught, in words. It stays when student code catches the exception.
+    """
 
     def __init__(self, names: list[str], folder: str):
         super().__init__()
-        self.names, self.folder, self.violation = set(names), folder, None
+        self.names, self.folder = set(names), folder
+        self.violation: str | None = None
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):
+    def __torch_function__(self, func: Callable, types: Any, args: tuple = (), kwargs: dict | None = None) -> Any:
+        """Call the function. ForbiddenCall: a student's file must not."""
         if call := self._forbidden(getattr(func, "__name__", "").split(".")[0]):
             self.violation = f"{call}, which is yours to write"
             raise ForbiddenCall(self.violation)
         return func(*args, **(kwargs or {}))
 
     def _forbidden(self, name: str) -> str | None:
-        """ "file.py:12 calls name" if the nearest frame outside torch is the student's and what it called is on the list.
+        """Say "file.py:12 calls name" if the nearest frame outside torch is the student's and the callee is on the list.
 
-        That may be a function of torch written in Python, which shows itself by its frame alone: nn.init.kaiming_normal_.
-        Text from eval has no file of its own.
+        The callee may be a function of torch that is written in Python, such as nn.init.kaiming_normal_. It shows by its
+        frame alone. Text from eval has no file of its own.
         """
-        frame = sys._getframe(2)
+        frame: FrameType | None = sys._getframe(2)  # noqa: SLF001 (there is no public way to the frames)
         while frame:
             path = frame.f_code.co_filename
             if path.startswith(self.folder):

@@ -1,10 +1,10 @@
 """How well a submission can be shut in on this machine, and the user id that it runs under (DESIGN §4).
 
-level 3  root on Linux: a user of its own, seccomp, Landlock where the kernel has it; afterwards every process of that user is
-         killed, and its files in shared places are removed
-level 2  Linux: the same without the user; what is left over falls to the server, its subreaper
-level 1  macOS: a process with limits
-level 0  elsewhere: a process and the clock
+Level 3 is root on Linux. A submission has a user of its own, seccomp, and Landlock where the kernel has it. Afterwards every
+process of that user is killed, and its files in shared places are removed.
+Level 2 is Linux without root: the same without the user. The server, as their subreaper, kills processes left over.
+Level 1 is macOS: a process with limits.
+Level 0 is anything else: a process and the clock.
 
 `limits.confine` applies it inside the worker. Nothing here runs beside student code.
 """
@@ -34,7 +34,13 @@ _LOCKS = Path("/run/autograder-users")
 
 @dataclass(frozen=True)
 class Jail:
-    """What shuts a submission in. uid: its user, None for the grader's own; notes: for the instructor."""
+    """What shuts a submission in.
+
+    level: 0 to 3, as above.
+    landlock: whether the kernel has Landlock.
+    uid: the user of the submission. None for the grader's own.
+    notes: why the level is no higher, for the instructor.
+    """
 
     level: int
     landlock: bool
@@ -54,7 +60,7 @@ class Jail:
 
 @cache
 def detect_isolation() -> Jail:
-    """The best level that this machine allows; notes say why it is no better."""
+    """The best level that this machine allows. Its notes say why it is no better."""
     if platform.system() != "Linux" or not seccomp.available():
         return Jail(1 if sys.platform == "darwin" else 0, False, notes=("no seccomp here",))
     has_landlock = landlock.version() > 0
@@ -62,8 +68,8 @@ def detect_isolation() -> Jail:
     if os.geteuid() != 0:
         return Jail(2, has_landlock, notes=(*notes, "not root, so submissions run as the user who grades"))
     if closed := closed_folder([sys.executable, os.path.realpath(sys.executable), *library_folders()]):
-        said = f"other users cannot reach {closed}, where Python lies: install it elsewhere (make setup PYTHON=/usr/bin/python3)"
-        return Jail(2, has_landlock, notes=(*notes, said))
+        note = f"other users cannot reach {closed}, where Python lies: install it elsewhere (make setup PYTHON=/usr/bin/python3)"
+        return Jail(2, has_landlock, notes=(*notes, note))
     return Jail(3, has_landlock, notes=notes)
 
 
@@ -83,47 +89,62 @@ def library_folders() -> tuple[str, ...]:
 
 @contextlib.contextmanager
 def reserve_user() -> Iterator[Jail]:
-    """The jail for one submission. At level 3 with a user that no other run holds; nothing of it is left afterwards."""
+    """The jail for one submission. At level 3 it has a user that no other run holds, and nothing of it is left afterwards.
+
+    GraderFault: every user is held by another run.
+    """
     best = detect_isolation()
     if best.level < 3:
         yield best
         return
+    uid, lock = _lock_user()
+    try:
+        yield Jail(3, best.landlock, uid, best.notes)
+    finally:
+        try:
+            kill_and_clean(uid, files=not best.landlock)
+        finally:
+            os.close(lock)
+
+
+def _lock_user() -> tuple[int, int]:
+    """A user that no other run holds, and the descriptor that holds it until it is closed."""
     _LOCKS.mkdir(mode=0o700, exist_ok=True)
     for uid in UIDS:
         lock = os.open(_LOCKS / str(uid), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return uid, lock
         except BlockingIOError:
             os.close(lock)
-            continue
-        try:
-            yield Jail(3, best.landlock, uid, best.notes)
-        finally:
-            try:
-                kill_and_clean(uid, files=not best.landlock)
-            finally:
-                os.close(lock)
-        return
     raise GraderFault(f"every user id from {UIDS[0]} to {UIDS[-1]} is held by another run")
 
 
 def kill_and_clean(uid: int, files: bool = True) -> None:
-    """Kill every process of a user, and remove its files from shared places. With Landlock it could not leave any."""
+    """Kill every process of a user, and remove its files from shared places.
+
+    files: whether there may be files. With Landlock the user could not leave any.
+    """
     kill_all = f"import os; os.setgroups([]); os.setresuid({uid}, {uid}, {uid}); os.kill(-1, {int(signal.SIGKILL)})"
     for _ in range(50):  # what forks on meanwhile is met by the next round
         if not any(_processes(uid)):
             break
         subprocess.run([sys.executable, "-IS", "-c", kill_all], check=False, stderr=subprocess.DEVNULL)
         time.sleep(0.02)
-    for shared in SHARED if files else ():
-        for path in Path(shared).glob("*"):
-            with contextlib.suppress(OSError):
-                if path.lstat().st_uid == uid:
-                    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+    if files:
+        for folder in SHARED:
+            _remove_files(uid, Path(folder))
+
+
+def _remove_files(uid: int, folder: Path) -> None:
+    for path in folder.glob("*"):
+        with contextlib.suppress(OSError):
+            if path.lstat().st_uid == uid:
+                shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _processes(uid: int) -> Iterator[int]:
-    """Processes of a user that still run; those that have ended and wait for their parent do no harm."""
+    """Processes of a user that still run. Those that have ended and wait for their parent do no harm."""
     for name in (path.name for path in Path("/proc").iterdir()):
         if name.isdigit():
             with contextlib.suppress(OSError):

@@ -1,7 +1,7 @@
 """Landlock: from here on this process reaches the listed folders and nothing else of the file system.
 
-Unlike user ids it also hides what is readable to everyone, such as a course folder that was cloned as usual. The kernel tells
-which generation of the interface it has; what an older one lacks is left out, and with no Landlock nothing is done.
+Unlike user ids, it also hides what every user may read, such as a course folder that was cloned as usual. The kernel tells
+which version of the interface it has. What an older version lacks is left out, and without Landlock nothing is done.
 Source: landlock(7); linux/landlock.h.
 """
 
@@ -23,37 +23,49 @@ _SCOPE_SINCE, _SCOPES = 6, 0b11  # abstract Unix sockets, signals
 
 @cache
 def version() -> int:
-    """The generation of Landlock that this kernel has; 0 for none."""
+    """The version of Landlock that this kernel has. 0 for none."""
     with suppress(OSError, AttributeError):
         return max(0, ctypes.CDLL(None, use_errno=True).syscall(_CREATE, None, ctypes.c_size_t(0), _VERSION))
     return 0
 
 
 def restrict(readable: list[str], writable: list[str]) -> None:
-    """Allow reading below `readable`, everything below `writable`; what is not there is passed over.
+    """Allow reading below `readable`, and everything below `writable`. Folders that do not exist are passed over.
 
-    Needs no-new-privileges or root. OSError if the kernel refuses.
+    It needs no-new-privileges or root.
+    OSError: the kernel refuses.
     """
     libc = ctypes.CDLL(None, use_errno=True)
-    generation = version()
-    every = sum(bits for since, bits in _SINCE.items() if since <= generation)
-    network = _TCP if generation >= _NETWORK_SINCE else 0
-    scopes = _SCOPES if generation >= _SCOPE_SINCE else 0
-    attributes = struct.pack("QQQ", every, network, scopes)
-    size = 24 if generation >= _SCOPE_SINCE else 16 if generation >= _NETWORK_SINCE else 8
-    ruleset = libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), 0)
-    if ruleset < 0:
-        raise OSError(ctypes.get_errno(), "the kernel makes no Landlock ruleset")
-    for paths, rights in ((readable, _READ), (writable, every)):
+    every_right = sum(bits for since, bits in _SINCE.items() if since <= version())
+    ruleset = _ruleset(libc, every_right)
+    for paths, rights in ((readable, _READ), (writable, every_right)):
         for path in paths:
-            try:
-                beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
-            except OSError:
-                continue
-            allowed = rights if os.path.isdir(path) else rights & _OF_FILES & every  # noqa: PTH112 (called for every check)
-            if libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", allowed, beneath), 0):
-                raise OSError(ctypes.get_errno(), f"Landlock takes no rule for {path}")
-            os.close(beneath)
+            _allow(libc, ruleset, path, rights, every_right)
     if libc.syscall(_RESTRICT, ruleset, 0):
         raise OSError(ctypes.get_errno(), "the kernel does not apply the Landlock ruleset")
     os.close(ruleset)
+
+
+def _ruleset(libc: ctypes.CDLL, every_right: int) -> int:
+    """The descriptor of an empty ruleset, which refuses all that this kernel can refuse."""
+    network = _TCP if version() >= _NETWORK_SINCE else 0
+    scopes = _SCOPES if version() >= _SCOPE_SINCE else 0
+    attributes = struct.pack("QQQ", every_right, network, scopes)
+    size = 24 if version() >= _SCOPE_SINCE else 16 if version() >= _NETWORK_SINCE else 8
+    ruleset = libc.syscall(_CREATE, attributes, ctypes.c_size_t(size), 0)
+    if ruleset < 0:
+        raise OSError(ctypes.get_errno(), "the kernel makes no Landlock ruleset")
+    return ruleset
+
+
+def _allow(libc: ctypes.CDLL, ruleset: int, path: str, rights: int, every_right: int) -> None:
+    """Add the rule that gives these rights below a path, if the path exists."""
+    try:
+        beneath = os.open(path, os.O_PATH | os.O_CLOEXEC)
+    except OSError:
+        return
+    if not os.path.isdir(path):  # noqa: PTH112 (called for every check)
+        rights &= _OF_FILES & every_right
+    if libc.syscall(_ADD_RULE, ruleset, _PATH_BENEATH, struct.pack("=Qi", rights, beneath), 0):
+        raise OSError(ctypes.get_errno(), f"Landlock takes no rule for {path}")
+    os.close(beneath)

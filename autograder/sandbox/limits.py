@@ -17,15 +17,23 @@ SYSTEM = (  # what torch and the C library look up: shared libraries, time zones
     *("/lib", "/lib64", "/usr/lib", "/usr/lib64", "/usr/local/lib", "/usr/share/zoneinfo", "/etc/localtime", "/etc/ld.so.cache"),
     *("/proc/self", "/proc/cpuinfo", "/proc/meminfo", "/sys/devices/system/cpu"),
 )
-_NO_NEW_PRIVILEGES = 38
+_NO_NEW_PRIVILEGES = 38  # of prctl
+_MMAP_THRESHOLD = -3  # of mallopt
 
 
 def confine(
     level: int, uid: int | None, memory_mb: int, seconds: float, scratch: str, readable: list[str], processes: int
 ) -> None:
-    """Limit this process for good. memory_mb comes on top of what the server already maps; only `scratch` can be written.
+    """Limit this process for good.
 
-    OSError if the kernel refuses: then nothing of the submission is run.
+    level: of isolation; see `jail.py`.
+    uid: the user to become. None: stay the grader's own.
+    memory_mb: comes on top of what the server already maps. 0 for no limit.
+    seconds: of CPU time, with a few to spare. The parent watches the wall clock.
+    scratch: the only folder that can be written.
+    readable: folders that can be read.
+    processes: how many may be started.
+    OSError: the kernel refuses. Nothing of the submission must run then.
     """
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None  # torch has asked for it in the server, and Python keeps the answer
@@ -38,7 +46,7 @@ def confine(
     if landlock.version():
         landlock.restrict([*readable, *SYSTEM], [scratch, *DEVICES])
     if uid is not None:
-        os.setgroups([])  # before the user goes: without it root's groups stay
+        os.setgroups([])  # before the user changes; afterwards root's groups would stay
         os.setresgid(uid, uid, uid)
         os.setresuid(uid, uid, uid)
     seccomp.install(processes=processes > 0)
@@ -64,11 +72,11 @@ def return_freed_memory() -> None:
     """Have glibc give every block above 64 KB back as soon as it is freed, so that resident memory is what is in use."""
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
     if mallopt:
-        mallopt(-3, 1 << 16)  # M_MMAP_THRESHOLD; a fixed value also ends its growth with the blocks that are freed
+        mallopt(_MMAP_THRESHOLD, 1 << 16)  # a fixed value also ends its growth with the blocks that are freed
 
 
 def _mapped_bytes() -> int:
-    """Address space of this process; 0 where there is no /proc (macOS does not enforce RLIMIT_AS anyway)."""
+    """Address space of this process. 0 where there is no /proc; macOS does not enforce RLIMIT_AS anyway."""
     try:
         statm = os.open("/proc/self/statm", os.O_RDONLY)
     except OSError:
@@ -80,7 +88,7 @@ def _mapped_bytes() -> int:
 
 
 def _write(path: str, data: bytes) -> None:
-    """Bare calls, as in `_mapped_bytes`: in a process just forked, text files cost half a millisecond each."""
+    """Write to a file by bare system calls. In a process just forked, a text file costs half a millisecond."""
     fd = os.open(path, os.O_WRONLY)
     try:
         os.write(fd, data)

@@ -1,7 +1,7 @@
 """A system-call filter for one worker, as raw BPF through ctypes: no library, no compiler, x86-64 and aarch64.
 
 What is refused fails with EPERM, so that honest code which probes for a feature goes on. The filter binds every thread
-and child of the process and cannot be taken off again. It needs no-new-privileges or root.
+and child of the process, and it cannot be taken off again. It needs no-new-privileges or root.
 Source: seccomp(2); linux/filter.h, linux/seccomp.h, linux/audit.h.
 """
 
@@ -11,8 +11,11 @@ import os
 import platform
 import struct
 
-# name: (x86-64, aarch64); None where an architecture does not have the call
-_REFUSED = {
+# The numbers of a system call on x86-64 and aarch64. None: the architecture does not have the call.
+Numbers = tuple[int | None, int | None]
+Instruction = tuple[int, int, int, int]  # operation, jumps if true and if false, value
+
+REFUSED: dict[str, Numbers] = {
     # other processes, and what the kernel keeps for root
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
@@ -59,11 +62,23 @@ _REFUSED = {
     "msgget": (68, 186),
     "mq_open": (240, 180),
 }
-_SOCKET, _CONNECT, _BIND = (41, 198), (42, 203), (49, 200)
-_CLONE, _CLONE3, _FORK, _VFORK = (56, 220), (435, 435), (57, None), (58, None)
-_TO_A_PROCESS = {"kill": (62, 129), "tgkill": (234, 131), "rt_sigqueueinfo": (129, 138), "rt_tgsigqueueinfo": (297, 240)}
-_TKILL, _PRLIMIT = (200, 130), (302, 261)
+_SOCKET: Numbers = (41, 198)
+_CONNECT: Numbers = (42, 203)
+_BIND: Numbers = (49, 200)
+_CLONE: Numbers = (56, 220)
+_CLONE3: Numbers = (435, 435)
+_FORK: Numbers = (57, None)
+_VFORK: Numbers = (58, None)
+_TKILL: Numbers = (200, 130)
+_PRLIMIT: Numbers = (302, 261)
+_TO_A_PROCESS: dict[str, Numbers] = {
+    "kill": (62, 129),
+    "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
+}
 
+_MACHINES = ("x86_64", "aarch64")
 _AUDIT = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
 _X32 = 0x40000000  # bit of the system-call number of x86-64's second calling convention
 _CLONE_THREAD, _AF_UNIX = 0x00010000, 1
@@ -73,6 +88,10 @@ _NR, _ARCH, _ARG0 = 0, 4, 16  # offsets in struct seccomp_data; the low half of 
 _SET_MODE_FILTER = 1
 _SECCOMP = {"x86_64": 317, "aarch64": 277}
 
+_ALLOWED: Instruction = (_RETURN, 0, 0, _ALLOW)
+_REFUSAL: Instruction = (_RETURN, 0, 0, _ERRNO | errno.EPERM)
+_MISSING: Instruction = (_RETURN, 0, 0, _ERRNO | errno.ENOSYS)
+
 
 def available() -> bool:
     """Whether this machine has an architecture that the filter is written for."""
@@ -80,7 +99,10 @@ def available() -> bool:
 
 
 def install(processes: bool) -> None:
-    """Filter this process for good. processes: whether it may start others. OSError if the kernel refuses."""
+    """Filter this process for good. processes: whether it may start others.
+
+    OSError: the kernel refuses.
+    """
     program = assemble(platform.machine(), os.getpid(), processes)
     buffer = ctypes.create_string_buffer(program)
     header = struct.pack("HxxxxxxP", len(program) // 8, ctypes.addressof(buffer))
@@ -90,37 +112,48 @@ def install(processes: bool) -> None:
 
 
 def assemble(machine: str, pid: int, processes: bool) -> bytes:
-    """The BPF program, eight bytes an instruction. KeyError for another machine than x86_64 and aarch64."""
-    column = ("x86_64", "aarch64").index(machine) if machine in _AUDIT else _AUDIT[machine]
-    refuse, missing = _ERRNO | errno.EPERM, _ERRNO | errno.ENOSYS
-    code = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT[machine]), (_RETURN, 0, 0, missing), (_LOAD, 0, 0, _NR)]
-    if machine == "x86_64":
-        code += [(_ABOVE, 0, 1, _X32), (_RETURN, 0, 0, missing)]
+    """The BPF program, eight bytes an instruction.
 
-    def when(number: int | None, *then: tuple) -> None:
-        if number is not None:
-            code.extend([(_EQUAL, 0, len(then), number), *then])
-
-    for numbers in _REFUSED.values():
-        when(numbers[column], (_RETURN, 0, 0, refuse))
-    allow_if = lambda test, value: ((_LOAD, 0, 0, _ARG0), (test, 0, 1, value), (_RETURN, 0, 0, _ALLOW), (_RETURN, 0, 0, refuse))
-    when(_SOCKET[column], *allow_if(_EQUAL, _AF_UNIX))
-    when(
-        _PRLIMIT[column],
-        (_LOAD, 0, 0, _ARG0),
-        (_EQUAL, 1, 0, 0),
-        (_EQUAL, 0, 1, pid),
-        (_RETURN, 0, 0, _ALLOW),
-        (_RETURN, 0, 0, refuse),
-    )
+    pid: the process that is filtered. It may send signals to itself.
+    processes: whether it may start others.
+    KeyError: the machine is neither x86_64 nor aarch64.
+    """
+    code = _check_convention(machine)
+    column = _MACHINES.index(machine)
+    for numbers in REFUSED.values():
+        code += _when(numbers[column], _REFUSAL)
+    code += _when(_SOCKET[column], *_allow_if(_EQUAL, _AF_UNIX))
+    code += _when(_PRLIMIT[column], (_LOAD, 0, 0, _ARG0), (_EQUAL, 1, 0, 0), (_EQUAL, 0, 1, pid), _ALLOWED, _REFUSAL)
     if not processes:
-        # clone3 hides its flags behind a pointer; without it the C library takes clone, whose flags can be read
-        when(_CLONE3[column], (_RETURN, 0, 0, missing))
-        when(_CLONE[column], *allow_if(_BITS, _CLONE_THREAD))
-        for numbers in (_FORK, _VFORK, _CONNECT, _BIND):  # sockets too would join two workers of one submission
-            when(numbers[column], (_RETURN, 0, 0, refuse))
-        for numbers in _TO_A_PROCESS.values():
-            when(numbers[column], *allow_if(_EQUAL, pid))
-        when(_TKILL[column], (_RETURN, 0, 0, refuse))  # addresses threads of any process; the C library uses tgkill
-    code.append((_RETURN, 0, 0, _ALLOW))
-    return b"".join(struct.pack("HBBI", *step) for step in code)
+        code += _keep_to_itself(column, pid)
+    code.append(_ALLOWED)
+    return b"".join(struct.pack("HBBI", *instruction) for instruction in code)
+
+
+def _check_convention(machine: str) -> list[Instruction]:
+    """Refuse every calling convention but the machine's own one, and load the number of the call."""
+    code: list[Instruction] = [(_LOAD, 0, 0, _ARCH), (_EQUAL, 1, 0, _AUDIT[machine]), _MISSING, (_LOAD, 0, 0, _NR)]
+    if machine == "x86_64":
+        code += [(_ABOVE, 0, 1, _X32), _MISSING]
+    return code
+
+
+def _keep_to_itself(column: int, pid: int) -> list[Instruction]:
+    """Allow threads, and no processes. Signals go to this process alone, and no socket joins it to another one."""
+    # clone3 hides its flags behind a pointer. Without it the C library takes clone, whose flags can be read.
+    code = _when(_CLONE3[column], _MISSING) + _when(_CLONE[column], *_allow_if(_BITS, _CLONE_THREAD))
+    for numbers in (_FORK, _VFORK, _CONNECT, _BIND):  # sockets too would join two workers of one submission
+        code += _when(numbers[column], _REFUSAL)
+    for numbers in _TO_A_PROCESS.values():
+        code += _when(numbers[column], *_allow_if(_EQUAL, pid))
+    return code + _when(_TKILL[column], _REFUSAL)  # it addresses threads of any process; the C library uses tgkill
+
+
+def _when(number: int | None, *then: Instruction) -> list[Instruction]:
+    """Do this where the call has that number, and jump over it elsewhere."""
+    return [] if number is None else [(_EQUAL, 0, len(then), number), *then]
+
+
+def _allow_if(test: int, value: int) -> tuple[Instruction, ...]:
+    """Allow the call if its first argument passes the test, else refuse it."""
+    return (_LOAD, 0, 0, _ARG0), (test, 0, 1, value), _ALLOWED, _REFUSAL

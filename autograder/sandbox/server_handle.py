@@ -15,48 +15,44 @@ from autograder.errors import GraderFault
 from autograder.sandbox.outcome import ServerLost
 
 START_SECONDS = 120  # a first import of torch from a cold, slow disk
+_ATTEMPTS = 3  # to hand over one request; in between, a server that was killed is started anew
+_ENVIRONMENT = ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")  # what the server gets of ours
 
 
 class Server:
-    """The fork server, started at once and ready when first used. Use as a context manager.
+    """The fork server. It is started at once and ready when it is first used. Use it as a context manager.
 
-    preload: modules to import before workers are forked. for_a_class: take a second longer to start, for all that is slow
-    to import in a worker, and less time for each of thousands of workers.
+    preload: modules to import before workers are forked.
+    warm_for_batch: take a second longer to start and less time for each of thousands of workers.
+    cancelled: set when it is closed. It ends all workers under way.
     """
 
     def __init__(self, preload: tuple[str, ...] = (), warm_for_batch: bool = False):
-        self._preload, self._lock, self._ready = preload, threading.Lock(), False
-        self._kind = "class" if warm_for_batch else "student"
+        self._preload, self._warm_for_batch = preload, warm_for_batch
         if warm_for_batch:
             self._preload = (*preload, "torch._dynamo")  # the first optimiser, and the first tensor on "meta", import it
-        self._ran = False
+        self._lock = threading.Lock()
+        self._is_ready, self._has_run = False, False
         self.cancelled = threading.Event()
         self._start()
 
     def _start(self) -> None:
-        self._socket, theirs = socket.socketpair()
+        self._is_ready = False
+        self._socket, server_end = socket.socketpair()
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the server)
-        environment = {k: v for k, v in os.environ.items() if k in ("PATH", "LANG", "LC_ALL", "TMPDIR", "SYSTEMROOT")}
-        environment |= {f"{name}_NUM_THREADS": "1" for name in ("OMP", "MKL", "OPENBLAS")}
-        with theirs:
+        settings = {"fd": server_end.fileno(), "preload": self._preload, "huge_pages": self._warm_for_batch}
+        environment = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
+        environment |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+        with server_end:
             self._process = subprocess.Popen(
-                [
-                    sys.executable,
-                    "-I",
-                    "-m",
-                    "autograder.sandbox.server",
-                    str(theirs.fileno()),
-                    json.dumps(self._preload),
-                    self._kind,
-                ],
-                pass_fds=[theirs.fileno()],
+                [sys.executable, "-I", "-m", "autograder.sandbox.server", json.dumps(settings)],
+                pass_fds=[server_end.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,
                 stdout=self._errors,
                 stderr=self._errors,
                 start_new_session=True,
             )
-        self._ready = False
 
     def __enter__(self) -> "Server":
         return self
@@ -71,41 +67,47 @@ class Server:
 
     @property
     def pid(self) -> int:
+        """Process id of the server that runs at the moment."""
         return self._process.pid
 
     def spawn(self, fds: list[int]) -> None:
-        """Have a worker forked that owns these descriptors.
+        """Have a worker forked that owns these descriptors; `fork_server.py` says which.
 
-        A server that student code has killed is started anew. GraderFault if it never ran; ServerLost if it keeps dying,
-        which is the doing of a submission and so no fault.
+        A server that student code has killed is started anew.
+        GraderFault: the server never ran.
+        ServerLost: it keeps dying. That is the doing of a submission and so no fault.
         """
         with self._lock:
-            for _ in range(3):
+            for _ in range(_ATTEMPTS):
                 with suppress(OSError):
                     if self._await_ready():
                         socket.send_fds(self._socket, [b"w"], fds)
                         return
-                if not self._ran:
+                if not self._has_run:
                     break
-                self._end()
-                self._start()
-            if self._ran:
+                with suppress(OSError):  # there may be no room for a process at the moment
+                    self._end()
+                    self._start()
+            if self._has_run:
                 raise ServerLost
             self._errors.seek(0)
-            said = self._errors.read()[-1500:].decode(errors="replace").strip()
-            raise GraderFault(f"the worker server does not run: {said}")
+            errors = self._errors.read()[-1500:].decode(errors="replace").strip()
+            raise GraderFault(f"the worker server does not run: {errors}")
 
     def _await_ready(self) -> bool:
-        """Whether the server takes requests. GraderFault if its random streams, drawn before any student code, differ."""
-        if self._ready:
+        """Whether the server takes requests.
+
+        GraderFault: its random streams, drawn before any student code, are not the recorded ones.
+        """
+        if self._is_ready:
             return self._process.poll() is None
         self._socket.settimeout(START_SECONDS)
-        said = self._socket.recv(64).decode()
+        startup_message = self._socket.recv(64).decode()
         self._socket.settimeout(None)
-        if not said:
+        if not startup_message:
             return False
-        self._ready = self._ran = True
-        if said != f"ready {STREAM}":
+        self._is_ready = self._has_run = True
+        if startup_message != STREAM:
             raise GraderFault("the random streams of this platform differ from the recorded ones")
         return True
 

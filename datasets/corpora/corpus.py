@@ -27,6 +27,7 @@ class Corpus:
 
     @property
     def held_out_text(self) -> str:
+        """The documents to evaluate on, one after another."""
         return "".join(self.held_out)
 
     @property

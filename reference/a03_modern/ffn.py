@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 def silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """x · σ(x), with σ(x) = 1 / (1 + e^(−x)); computed in at least float32, returned in the dtype of x."""
+    """x · σ(x), with σ(x) = 1 / (1 + e^(−x)). It is computed in at least float32, and the result has the dtype of x."""
     # TODO: the activation (handout: ffn, step 1).
     # Watch: e^(−x) overflows where its gradient should be 0.
     # BEGIN SOLUTION
@@ -20,9 +20,9 @@ def silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
 
 
 def hidden_size(d_model: int, multiple_of: int = 8) -> int:
-    """8/3 · d_model, rounded up to a multiple: three matrices of it hold as many weights as two of 4 · d_model.
+    """8/3 · d_model, rounded up to a multiple. Three matrices of this size hold as many weights as two of 4 · d_model.
 
-    ValueError if a number is not positive.
+    ValueError: a number is not positive.
     """
     if d_model < 1 or multiple_of < 1:
         raise ValueError(f"needed: d_model ≥ 1 and multiple_of ≥ 1; got {d_model} and {multiple_of}")
@@ -42,7 +42,10 @@ class SwiGLU(nn.Module):
     | `gate.weight`, `up.weight` | (hidden, d_model) |
     | `down.weight` | (d_model, hidden) |
 
-    hidden: `hidden_size(d_model)` when None. There are no biases.  Source: arXiv:2002.05202, eq. 6.
+    There are no biases.
+
+    hidden: size of the hidden layer. None: `hidden_size(d_model)`.
+    Source: arXiv:2002.05202, eq. 6.
     """
 
     def __init__(self, d_model: int, hidden: int | None = None):
@@ -56,7 +59,7 @@ class SwiGLU(nn.Module):
         # END SOLUTION
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        """The three layers at work."""
+        """The forward pass through the three layers."""
         # TODO: the forward pass (handout: ffn, step 4).
         # Watch: which branch goes through silu, and when.
         # BEGIN SOLUTION

@@ -2,7 +2,7 @@
 
 With layernorm, gelu and learned positions it is the GPT of a01, down to the last key of the state dict. Left out: dropout, which
 pretraining has come to do without.
-Source: LLaMA, arXiv:2302.13971, §2.2 (the modern parts together); GPT-2, Radford et al. 2019, §2.3 (the others, and the start).
+Source: LLaMA, arXiv:2302.13971, §2.2 (the modern parts); GPT-2, Radford et al. 2019, §2.3 (the others, and the initial weights).
 """
 
 import math
@@ -31,11 +31,15 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is made of; as it stands, the modern stack. ValueError for a choice that there is not.
+    """What a model is made of. The defaults are the modern stack.
 
-    n_positions: length of the texts in training; with learned positions no text may be longer. norm, mlp, positions: see CHOICES.
-    bias: of LayerNorm, attention and the GELU MLP; RMSNorm and SwiGLU have none in any case. n_kv_heads, window, sinks, layout: see
-    `GroupedQueryAttention`. rope_base, scaling: see `RotaryEmbedding`. init_std: as in a01; 0.02 · √(768 / d_model) for small models.
+    n_positions: length of the sequences in training. With learned positions no sequence may be longer.
+    norm, mlp, positions: see CHOICES.
+    bias: whether LayerNorm, attention and the GELU MLP have biases. RMSNorm and SwiGLU have none in any case.
+    n_kv_heads, window, sinks, layout: see `GroupedQueryAttention`.
+    rope_base, scaling: see `RotaryEmbedding`.
+    init_std: as in a01; 0.02 · √(768 / d_model) for small models.
+    ValueError: a field has a value that is not in CHOICES.
     """
 
     vocab_size: int
@@ -90,12 +94,12 @@ class Block(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch time d_model"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        x: Float[Tensor, "batch_size seq_len d_model"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         rotation: Rotation | None = None,
         cache: KVCache | RollingCache | None = None,
-    ) -> Float[Tensor, "batch time d_model"]:
-        """The stream after both additions; arguments as of `GroupedQueryAttention`. Given."""
+    ) -> Float[Tensor, "batch_size seq_len d_model"]:
+        """The residual stream after both additions. The arguments are those of `GroupedQueryAttention`. Given."""
         x = x + self.attention(self.norm_attention(x), positions, rotation, cache)
         return x + self.mlp(self.norm_mlp(x))
 
@@ -119,7 +123,7 @@ class Transformer(nn.Module):
         self.blocks = nn.ModuleList(Block(c) for _ in range(c.n_layers))
         self.norm = make_norm(c)
         self.head = nn.Linear(c.d_model, c.vocab_size, bias=False)
-        # TODO: `positions` or `rotary`, where the configuration asks for it; tie the head; start (handout: model, step 2).
+        # TODO: `positions` or `rotary`, as the configuration says; tie the head; initial weights (handout: model, step 2).
         # Watch: with RoPE nothing is added to the tokens; its width is that of a head; shared is one tensor with two names.
         # BEGIN SOLUTION
         if c.positions == "learned":
@@ -132,31 +136,34 @@ class Transformer(nn.Module):
 
     def forward(
         self,
-        tokens: Int[Tensor, "batch time"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        tokens: Int[Tensor, "batch_size seq_len"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         caches: Sequence[KVCache | RollingCache] | None = None,
-    ) -> Float[Tensor, "batch time vocab"]:
+    ) -> Float[Tensor, "batch_size seq_len vocab_size"]:
         """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, t].
 
-        positions: absolute ones, below 0 for padding on the left; 0, 1, 2, … when None. caches: one a layer, from `new_caches`;
-        they stand for earlier tokens and take up these, whose positions have to be given. ValueError for tokens outside the
-        vocabulary, caches without positions, or a position that a learned table does not have.
+        positions: absolute positions, below 0 for padding on the left. None: 0, 1, 2, …
+        caches: one a layer, from `new_caches`. They stand for earlier tokens and take up these, whose positions have to be given.
+        ValueError: a token is outside the vocabulary, there are caches without positions, a learned table does not have a position,
+            or a cache has no room.
         """
         if tokens.ndim != 2 or tokens.is_floating_point() or tokens.dtype == torch.bool:
-            raise ValueError(f"tokens must be whole numbers (batch, time); got {tokens.dtype}, shape {tuple(tokens.shape)}")
+            raise ValueError(
+                f"tokens must be whole numbers (batch_size, seq_len); got {tokens.dtype}, shape {tuple(tokens.shape)}"
+            )
         if tokens.numel() and not 0 <= int(tokens.min()) <= int(tokens.max()) < self.config.vocab_size:
             raise ValueError(
                 f"tokens must lie in 0 … {self.config.vocab_size - 1}; got {int(tokens.min())} … {int(tokens.max())}"
             )
         if positions is None:
             if caches is not None:
-                raise ValueError("with caches a text does not begin here; say at which positions its tokens stand")
+                raise ValueError("with caches a sequence does not begin here; say at which positions its tokens stand")
             positions = torch.arange(tokens.shape[1], device=tokens.device).unsqueeze(0)
         last = int(positions.max()) if positions.numel() else -1
         if self.config.positions == "learned" and last >= self.config.n_positions:
             raise ValueError(
-                f"position {last} was asked for, and the table holds 0 to {self.config.n_positions - 1}; shorten the text, build the "
-                f'model with a larger n_positions, or with positions="rope"'
+                f"position {last} was asked for, and the table holds 0 to {self.config.n_positions - 1}; shorten the sequence, "
+                f'build the model with a larger n_positions, or with positions="rope"'
             )
         # TODO: from tokens to logits (handout: model, step 3).
         # Watch: each block has a cache of its own; positions are computed once for all blocks; −1 is no row of a table.
@@ -171,10 +178,11 @@ class Transformer(nn.Module):
         return self.head(self.norm(x))
         # END SOLUTION
 
-    def new_caches(self, batch: int, capacity: int | None = None) -> list[KVCache] | list[RollingCache]:
+    def new_caches(self, batch_size: int, capacity: int | None = None) -> list[KVCache] | list[RollingCache]:
         """An empty cache for each layer, in the dtype and on the device of the weights.
 
-        capacity: tokens of each row, padding included; None: rolling caches, which need a window. ValueError if there is none.
+        capacity: tokens of each row, padding included. None: rolling caches, which need a window.
+        ValueError: there is neither a capacity nor a window.
         """
         if capacity is None and self.config.window is None:
             raise ValueError("a cache of constant size needs a model with a window; set ModelConfig.window, or give a capacity")
@@ -182,14 +190,20 @@ class Transformer(nn.Module):
         # Watch: heads of keys, not of queries; one object a layer.
         # BEGIN SOLUTION
         c, weight = self.config, self.head.weight
-        shape, kind = (batch, c.n_kv_heads or c.n_heads, c.d_model // c.n_heads), {"dtype": weight.dtype, "device": weight.device}
+        shape, kind = (
+            (batch_size, c.n_kv_heads or c.n_heads, c.d_model // c.n_heads),
+            {"dtype": weight.dtype, "device": weight.device},
+        )
         if capacity is None:
             return [RollingCache(*shape, c.window, c.sinks, **kind) for _ in self.blocks]
         return [KVCache(*shape, capacity, **kind) for _ in self.blocks]
         # END SOLUTION
 
     def init_weights(self) -> None:
-        """The start of a01: matrices N(0, init_std²), those that end a branch by √(2 · n_layers) less; biases 0, norms 1. Given."""
+        """Initial weights as in a01. Given.
+
+        Matrices are N(0, init_std²), those that end a branch have a deviation smaller by √(2 · n_layers). Biases are 0, norms 1.
+        """
         for name, parameter in self.named_parameters():
             if parameter.ndim == 2:
                 ends_branch = name.endswith(("attention.proj.weight", "mlp.contract.weight", "mlp.down.weight"))

@@ -16,7 +16,8 @@ class RMSNorm(nn.Module):
     |---|---|---|
     | `weight` | (d_model,) | starts at 1 |
 
-    eps: added to the mean of the squares, under the root.  Source: arXiv:1910.07467, eq. 4.
+    eps: added to the mean of the squares, under the root.
+    Source: arXiv:1910.07467, eq. 4.
     """
 
     def __init__(self, d_model: int, eps: float = 1e-6):
@@ -25,9 +26,10 @@ class RMSNorm(nn.Module):
         self.weight = nn.Parameter(torch.ones(d_model))
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
-        """x normalised token by token, in the dtype of x; ValueError if its last axis is not d_model.
+        """x normalised token by token, in the dtype of x.
 
         All of it, the weight included, is computed in at least float32 and rounded once, at the end.
+        ValueError: the last axis of x is not d_model.
         """
         if x.shape[-1] != self.weight.shape[0]:
             raise ValueError(f"the last axis of x must be d_model = {self.weight.shape[0]}; got shape {tuple(x.shape)}")

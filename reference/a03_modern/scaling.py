@@ -1,7 +1,7 @@
-"""Three ways to slow the rotations of RoPE down, so that a text longer than any in training stays within known angles.
+"""Three ways to slow the rotations of RoPE down, so that a sequence longer than any in training stays within known angles.
 
-Each takes the frequencies θ and gives others. Left out: scaling that depends on the length of the text at hand, and the few
-hundred steps of training on long texts that each of them wants.
+Each takes the frequencies θ and gives others. Left out: scaling that depends on the length of the sequence at hand, and the few
+hundred steps of training on long sequences that each of them needs.
 Source: linear: Chen et al., arXiv:2306.15595, §2.3; NTK-aware and YaRN: Peng et al., arXiv:2309.00071, §3.1 to §3.4.
 """
 
@@ -39,25 +39,31 @@ def ntk(theta: Float[Tensor, " pairs"], factor: float) -> Float[Tensor, " pairs"
 def yarn(
     theta: Float[Tensor, " pairs"], factor: float, trained_length: int, slow: float = 1.0, fast: float = 32.0
 ) -> Float[Tensor, " pairs"]:
-    """Pairs that turn often within the trained length stay, those that never come round are divided by `factor`.
+    """Pairs that rotate often within the trained length stay, those that never come round are divided by `factor`.
 
-    With r_i the turns of pair i in trained_length positions and γ_i = (r_i − slow) / (fast − slow), cut to 0 … 1:
-    γ_i · θ_i + (1 − γ_i) · θ_i / factor.  Source: arXiv:2309.00071, §3.2.
+    With r_i the full rotations of pair i in trained_length positions and γ_i = (r_i − slow) / (fast − slow), cut to 0 … 1:
+    γ_i · θ_i + (1 − γ_i) · θ_i / factor.
+
+    slow, fast: full rotations at which the ramp begins and ends.
+    Source: arXiv:2309.00071, §3.2.
     """
     # TODO: new frequencies (handout: scaling, step 3).
-    # Watch: a full turn is 2π; which end of the ramp keeps θ.
+    # Watch: a full rotation is 2π; which end of the ramp keeps θ.
     # BEGIN SOLUTION
-    turns = trained_length * theta / (2 * math.pi)
-    keep = ((turns - slow) / (fast - slow)).clamp(0, 1)
+    rotations = trained_length * theta / (2 * math.pi)
+    keep = ((rotations - slow) / (fast - slow)).clamp(0, 1)
     return keep * theta + (1 - keep) * linear(theta, factor)
     # END SOLUTION
 
 
 @dataclass(frozen=True)
 class Scaling:
-    """How to scale. kind: "linear", "ntk" or "yarn". factor: how many times longer the texts are, at least 1.
+    """How to scale. Given.
 
-    trained_length: positions seen in training; yarn alone needs it. ValueError for anything else. Given.
+    kind: "linear", "ntk" or "yarn".
+    factor: how many times longer the sequences are, at least 1.
+    trained_length: positions seen in training. Only yarn needs it.
+    ValueError: the kind is another one, the factor is below 1, or yarn has no trained_length.
     """
 
     kind: str
@@ -78,5 +84,5 @@ class Scaling:
 
     @property
     def magnitude(self) -> float:
-        """Factor on the turned queries and keys: 1, but for yarn 0.1 · ln(factor) + 1.  Source: arXiv:2309.00071, §3.4."""
+        """Factor on the rotated queries and keys: 1, but for yarn 0.1 · ln(factor) + 1.  Source: arXiv:2309.00071, §3.4."""
         return 0.1 * math.log(self.factor) + 1 if self.kind == "yarn" else 1.0

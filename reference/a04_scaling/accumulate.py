@@ -1,6 +1,6 @@
-"""Gradient accumulation: a batch that does not fit into memory is computed in parts, and the gradient is that of the whole.
+"""Gradient accumulation: a batch that does not fit into memory is computed in micro-batches, and the gradient is that of the whole.
 
-Left out: batch statistics (batch norm), which parts would change, and choosing how many parts there are.
+Left out: batch statistics (batch norm), which micro-batches would change, and choosing how many micro-batches there are.
 Source: none for the method; for what goes wrong with padding: Hugging Face's note on gradient accumulation, October 2024.
 """
 
@@ -13,34 +13,35 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 
-def split_batch(batch: Batch, n_parts: int) -> list[Batch]:
-    """The rows of a batch in n_parts parts, in their order, as equal as possible: sizes differ by one at most, the larger first.
+def split_batch(batch: Batch, n_micro_batches: int) -> list[Batch]:
+    """The sequences of a batch in n_micro_batches micro-batches. The order stays.
 
-    ValueError if there are fewer rows than parts, or less than one part.
+    Micro-batches are as equal as possible: their sizes differ by one at most, and the larger ones come first.
+    ValueError: there are fewer sequences than micro-batches, or n_micro_batches is less than 1.
     """
-    rows = len(batch[0])
-    if not 1 <= n_parts <= rows:
-        raise ValueError(f"{rows} rows make 1 to {rows} parts; got n_parts {n_parts}")
-    # TODO: rows in parts (handout: accumulate, step 1).
-    # Watch: `chunk` makes fewer parts than you asked for when rows do not divide; no row is left out.
+    batch_size = len(batch[0])
+    if not 1 <= n_micro_batches <= batch_size:
+        raise ValueError(f"n_micro_batches must be 1 to the batch size {batch_size}; got {n_micro_batches}")
+    # TODO: the batch in micro-batches (handout: accumulate, step 1).
+    # Watch: `chunk` makes fewer micro-batches than you asked for when the batch size does not divide; no sequence is left out.
     # BEGIN SOLUTION
     inputs, targets = batch
-    return list(zip(inputs.tensor_split(n_parts), targets.tensor_split(n_parts), strict=True))
+    return list(zip(inputs.tensor_split(n_micro_batches), targets.tensor_split(n_micro_batches), strict=True))
     # END SOLUTION
 
 
-def count_targets(parts: Sequence[Batch]) -> int:
-    """How many targets of all the parts together are not IGNORE."""
+def count_targets(micro_batches: Sequence[Batch]) -> int:
+    """How many targets of all micro-batches together are not IGNORE."""
     # TODO: one number (handout: accumulate, step 2).
     # BEGIN SOLUTION
-    return sum(int((targets != IGNORE).sum()) for _, targets in parts)
+    return sum(int((targets != IGNORE).sum()) for _, targets in micro_batches)
     # END SOLUTION
 
 
-def summed_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Tensor, "*batch time"]) -> Float[Tensor, ""]:
-    """Sum of −ln p(target) in nats over all targets that are not IGNORE; in float32, or float64 for float64.
+def summed_loss(logits: Float[Tensor, "*batch seq_len vocab_size"], targets: Int[Tensor, "*batch seq_len"]) -> Float[Tensor, ""]:
+    """Sum of −ln p(target) in nats over all targets that are not IGNORE. It is float32, or float64 for float64 logits.
 
-    0, with the gradient 0, when no target counts: a part may be all padding.
+    The sum is 0, with the gradient 0, when no target counts: a micro-batch may be all padding.
     """
     # TODO: the sum, not the mean (handout: accumulate, step 3).
     # Watch: logits may come in 16 bits; F.cross_entropy is yours to use.
@@ -51,24 +52,34 @@ def summed_loss(logits: Float[Tensor, "*batch time vocab"], targets: Int[Tensor,
 
 
 def accumulate_gradients(
-    model: nn.Module, parts: Sequence[Batch], total: int | None = None, scale: float = 1.0, dtype: torch.dtype = torch.float32
+    model: nn.Module,
+    micro_batches: Sequence[Batch],
+    total: int | None = None,
+    scale: float = 1.0,
+    dtype: torch.dtype = torch.float32,
 ) -> float:
-    """Add to the gradients of the model those of `scale` times the mean loss over all targets of all parts; returns that mean.
+    """Add the gradients of `scale` times the mean loss to the model's gradients, and return the mean loss.
 
-    One forward and one backward pass for each part, so only one part's activations are there at a time. total: divide by this many
-    targets instead of those of these parts, for whoever holds only a share of the batch; the losses that come back from all shares
-    then add up to the mean. scale: see `amp.Scaler`; what is returned is without it. dtype: compute under `torch.autocast` in it;
-    float32 means without. Gradients that are there already stay in the sum. ValueError if there is nothing to divide by.
+    The mean is over all targets of all micro-batches. Each micro-batch has one forward and one backward pass, so the activations of
+    only one micro-batch are in memory at a time. Gradients that are there already stay in the sum.
+
+    total: how many targets to divide by. By default it is the number of targets of these micro-batches. Whoever holds only a share
+        of the batch passes the number of the whole batch. The losses that come back from all shares then add up to the mean.
+    scale: see `amp.Scaler`. The loss that is returned is without it.
+    dtype: the forward pass runs under `torch.autocast` in this dtype. float32 means without autocast.
+    ValueError: there is no target to divide by.
     """
-    total = count_targets(parts) if total is None else total
+    total = count_targets(micro_batches) if total is None else total
     if total < 1:
-        raise ValueError(f"needed: at least one target that is not IGNORE ({IGNORE}); got {total} in {len(parts)} parts")
-    # TODO: a backward pass for each part (handout: accumulate, step 4).
-    # Watch: parts differ in how many targets count; the device of the model; what keeps the graphs of earlier parts alive.
+        raise ValueError(
+            f"needed: at least one target that is not IGNORE ({IGNORE}); got {total} in {len(micro_batches)} micro-batches"
+        )
+    # TODO: a backward pass for each micro-batch (handout: accumulate, step 4).
+    # Watch: micro-batches differ in how many targets count; the device of the model; what keeps earlier graphs alive.
     # BEGIN SOLUTION
     device = next(model.parameters()).device
     mean = 0.0
-    for inputs, targets in parts:
+    for inputs, targets in micro_batches:
         with torch.autocast(device.type, dtype=dtype, enabled=dtype != torch.float32):
             logits = model(inputs.to(device))
         loss = summed_loss(logits, targets.to(device)) / total

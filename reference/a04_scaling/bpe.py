@@ -25,9 +25,9 @@ CACHED = 2**16  # pre-tokens whose tokens an encoder remembers
 
 
 def split_special(text: str, special: Iterable[str]) -> list[str]:
-    """The text cut at special texts: ordinary pieces at even places, perhaps empty, and special ones at odd places.
+    """The text cut at special texts. Segments at even indices are ordinary, perhaps empty, and those at odd indices are special.
 
-    Special texts are found from the left; of those that begin at one place the longest counts. Joined again the pieces are the text.
+    Special texts are found from the left. Of those that begin at one position the longest counts. The joined segments are the text.
     """
     # TODO: cut (handout: bpe, step 1).
     # Watch: signs like | and [ mean something to regular expressions; no special text at all.
@@ -38,17 +38,17 @@ def split_special(text: str, special: Iterable[str]) -> list[str]:
 
 
 def count_pretokens(texts: Iterable[str], special: Sequence[str] = (), pattern: str = PATTERN) -> Counter[bytes]:
-    """How often each pre-token stands in the texts, as UTF-8; special texts are cut out and not counted, nor crossed.
+    """How often each pre-token stands in the texts, as UTF-8. Special texts are cut out, and no pre-token crosses one.
 
-    texts: one after the other, each on its own (no pre-token reaches from one into the next); all of them need not fit into memory.
+    texts: any iterable. No pre-token reaches from one text into the next. All of them need not fit into memory.
     """
     # TODO: count (handout: bpe, step 2).
     # Watch: specials before the pattern; counting strings is quicker than encoding each one first.
     # BEGIN SOLUTION
     counts = Counter()
     for text in texts:
-        for piece in split_special(text, special)[::2]:
-            counts.update(regex.findall(pattern, piece))
+        for segment in split_special(text, special)[::2]:
+            counts.update(regex.findall(pattern, segment))
     return Counter({word.encode(): count for word, count in counts.items()})
     # END SOLUTION
 
@@ -58,11 +58,11 @@ def merge(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
     # TODO: one pass (handout: bpe, step 3).
     # Watch: occurrences that overlap; the last token; `ids` stays as it is.
     # BEGIN SOLUTION
-    merged, place = [], 0
-    while place < len(ids):
-        found = tuple(ids[place : place + 2]) == pair
-        merged.append(new if found else ids[place])
-        place += 2 if found else 1
+    merged, position = [], 0
+    while position < len(ids):
+        found = tuple(ids[position : position + 2]) == pair
+        merged.append(new if found else ids[position])
+        position += 2 if found else 1
     return merged
     # END SOLUTION
 
@@ -70,9 +70,11 @@ def merge(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
 def train_merges(words: Mapping[bytes, int], n_merges: int) -> list[Pair]:
     """The first n_merges merges: each time the pair of neighbours with the highest count, and of equal ones the lowest pair.
 
-    words: pre-tokens and how often each stands in the text. A pair counts once for each place where it stands (twice in a, a, a),
-    times the count of its word. Lowest: by the first token's number, then by the second's. Merge i makes token 256 + i. Fewer
-    merges come out when no pair is left. Time grows with the different pre-tokens, not with the length of the text.
+    A pair counts once for each position where it stands (twice in a, a, a), times the count of its word. The lowest pair is that
+    with the lowest first token, and of these with the lowest second token. Merge i makes token 256 + i. Fewer merges come out when
+    no pair is left. Time grows with the number of different pre-tokens, not with the length of the text.
+
+    words: pre-tokens, and how often each stands in the text.
     """
     # TODO: merge until there are enough (handout: bpe, step 4).
     # Watch: the naive loop recounts everything for every merge, and is 50 times too slow; the counts of the neighbours; ties.
@@ -115,12 +117,17 @@ def train_merges(words: Mapping[bytes, int], n_merges: int) -> list[Pair]:
 class Tokenizer:
     """Text to tokens and back, with merges that were trained before.
 
-    merges: merge i makes token 256 + i of two tokens that there are before it. special: texts that stand for one token each, with
-    the numbers behind the merges. pattern: cuts text into pre-tokens; every character must belong to one. ValueError if a merge
-    names a token that does not exist yet or stands there twice, or a special text is empty or stands there twice.
+    merges: merge i makes token 256 + i of two tokens that there are before it.
+    special: texts that stand for one token each. Their tokens have the numbers behind the merges.
+    pattern: cuts text into pre-tokens. Every character must belong to one.
+    ValueError: a merge names a token that does not exist yet, or stands there twice.
+    ValueError: a special text is empty, or stands there twice.
 
-    `merges`, `special`, `pattern`: as given. `vocab_size`: how many tokens there are. `token_bytes`: the bytes of each token, a special
-    one's text as UTF-8. `ids`: the token of each special text. `order`: the number of each merge, by its pair.
+    `merges`, `special`, `pattern`: the arguments.
+    `vocab_size`: how many tokens there are.
+    `token_bytes`: the bytes of each token. Those of a special one are its text as UTF-8.
+    `ids`: the token of each special text.
+    `order`: the number of each merge, by its pair.
     """
 
     def __init__(self, merges: Sequence[Pair], special: Sequence[str] = (), pattern: str = PATTERN):
@@ -135,13 +142,13 @@ class Tokenizer:
             raise ValueError(f"each pair is merged once; got {len(self.merges) - len(self.order)} merges twice")
         if len(set(special)) < len(special) or "" in special:
             raise ValueError(f"special tokens must be different texts, none of them empty; got {list(special)}")
-        self.ids = {text: len(self.token_bytes) + place for place, text in enumerate(special)}
+        self.ids = {text: len(self.token_bytes) + index for index, text in enumerate(special)}
         self.token_bytes += [text.encode() for text in special]
         self.vocab_size = len(self.token_bytes)
         self._known = _Known(self)
 
     def encode_word(self, word: bytes) -> list[int]:
-        """The tokens of one pre-token: of all merges that apply the earliest trained one first, everywhere, until none applies."""
+        """The tokens of one pre-token. Of all merges that fit, the earliest trained one is applied everywhere, until none fits."""
         # TODO: merge by rank (handout: bpe, step 5).
         # Watch: the earliest merge, not the leftmost pair nor the longest token.
         # BEGIN SOLUTION
@@ -157,35 +164,36 @@ class Tokenizer:
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The tokens of a text.
 
-        allow_special: whether special texts become their one token. If not (the default, for text that others wrote), they are
-        text like everything else. ValueError (UnicodeEncodeError) for half a surrogate pair, which UTF-8 does not have.
+        allow_special: whether special texts become their one token. By default they are text like everything else, because others
+            may have written the text.
+        ValueError: the text has half a surrogate pair, which UTF-8 does not have (UnicodeEncodeError).
         """
         # TODO: specials, pre-tokens, merges (handout: bpe, step 6).
         # Watch: most words have been met before (`self._known[word]` remembers); time must grow in a line with the text.
         # BEGIN SOLUTION
         ids = []
-        for place, piece in enumerate(split_special(text, self.special) if allow_special else [text]):
-            if place % 2:
-                ids.append(self.ids[piece])
+        for index, segment in enumerate(split_special(text, self.special) if allow_special else [text]):
+            if index % 2:
+                ids.append(self.ids[segment])
             else:
-                ids += chain.from_iterable(map(self._known.__getitem__, regex.findall(self.pattern, piece)))
+                ids += chain.from_iterable(map(self._known.__getitem__, regex.findall(self.pattern, segment)))
         return ids
         # END SOLUTION
 
     def settled(self, text: str, allow_special: bool = False) -> int:
-        """How many characters from the left are cut into pre-tokens and specials in the same way whatever text comes behind, or none.
+        """How many characters from the left are cut in the same way, whatever text comes behind them.
 
-        What comes can change the last two pre-tokens of `text` ("'l" is two, "'ll" is one), and no more, with PATTERN and with
-        patterns that look ahead no further than it does. And it can complete a special text whose beginning stands at the end.
+        With PATTERN, and with patterns that look ahead no further than it does, text that comes can change only the last two
+        pre-tokens of `text` ("'l" is two, "'ll" is one). It can also complete a special text whose beginning stands at the end.
         """
         longest = max(map(len, self.special), default=1) if allow_special else 1
         horizon = max(0, len(text) - longest + 1)  # every special text that begins before it is there as a whole
-        start = place = 0
-        for number, piece in enumerate(split_special(text, self.special) if allow_special else [text]):
-            if number % 2 and place < horizon:
-                start = place + len(piece)
-            place += len(piece)
-        safe, open_ends = start, deque()  # behind the second of two pre-tokens of space there is no cut: alone they would be one
+        start = position = 0
+        for number, segment in enumerate(split_special(text, self.special) if allow_special else [text]):
+            if number % 2 and position < horizon:
+                start = position + len(segment)
+            position += len(segment)
+        safe, open_ends = start, deque()  # no cut behind the second of two pre-tokens of space, because alone they would be one
         for found in regex.finditer(self.pattern, text, pos=start, endpos=horizon):
             joins = found[0].isspace() and text[found.start() - 1 : found.start()].isspace()
             open_ends.append(None if joins else found.end())
@@ -194,9 +202,9 @@ class Tokenizer:
         return safe
 
     def encode_chunks(self, chunks: Iterable[str], allow_special: bool = False) -> Iterator[int]:
-        """The tokens of the joined chunks, one by one, exactly those of `encode`, without ever holding all of the text.
+        """The tokens of the joined chunks, one by one. They are exactly those of `encode`.
 
-        At most the longest pre-token, three more and a chunk are held at a time.
+        The whole text is never in memory: at most the longest pre-token, three more and a chunk are.
         """
         # TODO: encode what is settled, keep the rest for the next chunk (handout: bpe, step 7).
         # Watch: `settled` says how far; what is left when there are no more chunks; a special text that two chunks share.
@@ -210,28 +218,29 @@ class Tokenizer:
         yield from self.encode(rest, allow_special)
         # END SOLUTION
 
-    def encode_file(self, path: Path | str, allow_special: bool = False, chunk: int = 2**16) -> Iterator[int]:
-        """The tokens of a UTF-8 file of any size, read `chunk` characters at a time; line ends stay as they are.
+    def encode_file(self, path: Path | str, allow_special: bool = False, chunk_size: int = 2**16) -> Iterator[int]:
+        """The tokens of a UTF-8 file of any size. Line ends stay as they are.
 
-        ValueError (UnicodeDecodeError) when the file is no UTF-8.
+        chunk_size: how many characters are read at a time.
+        ValueError: the file is no UTF-8 (UnicodeDecodeError).
         """
         # TODO: chunks of a file (handout: bpe, step 8).
         # Watch: Python turns CR LF into LF unless told otherwise.
         # BEGIN SOLUTION
         with Path(path).open(encoding="utf-8", newline="") as file:
-            yield from self.encode_chunks(iter(lambda: file.read(chunk), ""), allow_special)
+            yield from self.encode_chunks(iter(lambda: file.read(chunk_size), ""), allow_special)
         # END SOLUTION
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """The text of any tokens; it never fails.
+        """The text of any tokens. It never fails.
 
-        Bytes that are no UTF-8 are replaced as `bytes.decode(errors="replace")` does; a token outside the vocabulary becomes U+FFFD.
+        Bytes that are no UTF-8 are replaced as by `bytes.decode(errors="replace")`. A token outside the vocabulary becomes U+FFFD.
         """
         # TODO: from tokens to text (handout: bpe, step 9).
-        # Watch: a character may be spread over several tokens; Python counts negative places from the end.
+        # Watch: a character may be spread over several tokens; Python counts negative indices from the end.
         # BEGIN SOLUTION
-        pieces = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
-        return b"".join(pieces).decode("utf-8", errors="replace")
+        segments = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
+        return b"".join(segments).decode("utf-8", errors="replace")
         # END SOLUTION
 
     def ranks(self) -> dict[bytes, int]:
@@ -249,7 +258,10 @@ class Tokenizer:
 
     @classmethod
     def load(cls, path: Path | str) -> "Tokenizer":
-        """The tokenizer that `save` wrote. ValueError that names the file if it holds something else."""
+        """The tokenizer that `save` wrote.
+
+        ValueError: the file holds something else. The message names the file.
+        """
         # TODO: read and check (handout: bpe, step 10).
         # Watch: JSON has lists where Python has tuples; a file of something else is refused, and not half read.
         # BEGIN SOLUTION
@@ -264,7 +276,7 @@ class Tokenizer:
 
 
 class _Known(dict):
-    """Tokens of pre-tokens by their text, found once; forgotten when there are too many, so that memory stays bounded."""
+    """The tokens of pre-tokens by their text. It is emptied when it is too large, so that memory stays bounded."""
 
     def __init__(self, tokenizer: Tokenizer):
         super().__init__()
@@ -278,9 +290,11 @@ class _Known(dict):
 
 
 def train(texts: Iterable[str], vocab_size: int, special: Sequence[str] = (), pattern: str = PATTERN) -> Tokenizer:
-    """A tokenizer of vocab_size tokens (bytes, merges and special ones) that suits these texts; fewer if no pair is left.
+    """A tokenizer that is trained on these texts.
 
-    ValueError if vocab_size has no room for the bytes and the special tokens.
+    It has vocab_size tokens (bytes, merges and special ones), or fewer if no pair is left.
+
+    ValueError: vocab_size has no room for the bytes and the special tokens.
     """
     n_merges = vocab_size - 256 - len(special)
     if n_merges < 0:

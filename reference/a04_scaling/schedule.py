@@ -1,4 +1,4 @@
-"""Warm-up, stable, decay; a scheduler with a state; and groups that say which parameters decay.
+"""Warm-up, stable, decay, a scheduler with a state, and parameter groups that say which parameters decay.
 
 Unlike a cosine, the stable phase does not know where training ends: decay can begin at any step, and from any checkpoint.
 Left out: restarts, and rates of their own for single groups.
@@ -21,12 +21,16 @@ def warmup_stable_decay(
     final_share: float = 0.0,
     shape: str = "linear",
 ) -> float:
-    """The learning rate of update number `step`; they count from 1 to n_steps.
+    """The learning rate of update number `step`. Updates count from 1 to n_steps.
 
     The first `warmup` updates rise in a line, from peak / warmup to peak. The last `decay` updates fall from the peak to
-    final_share · peak, which the last one has and all that may follow it. Between them the rate is the peak. shape: how it falls
-    with x, the share of the decay that is done (1 at the last update): "linear" as 1 − x, "sqrt" as 1 − √x. Defaults: n_steps // 10
-    for the warm-up, n_steps // 5 for the decay. ValueError for step < 1, phases that do not fit into n_steps, or another shape.
+    final_share · peak. The last update has that rate, and so have all that may follow it. Between both phases the rate is the peak.
+
+    warmup: number of updates; n_steps // 10 by default.
+    decay: number of updates; n_steps // 5 by default.
+    shape: how the rate falls with x, the share of the decay that is done: "linear" as 1 − x, "sqrt" as 1 − √x. The last update
+        has x = 1.
+    ValueError: step is less than 1, the phases do not fit into n_steps, or the shape is another one.
     """
     warmup = n_steps // 10 if warmup is None else warmup
     decay = n_steps // 5 if decay is None else decay
@@ -50,16 +54,16 @@ def warmup_stable_decay(
 class Scheduler:
     """Sets the learning rate of an optimiser before each update, in all its groups, and can be saved.
 
-    rate: from the number of an update (from 1) to its learning rate. `done`: how many updates there were; 0 at the start, when
-    the rate of the first one is already set.
+    lr_at: gives the learning rate of an update from its number, which counts from 1.
+    `done`: how many updates there were. It is 0 at the start, when the learning rate of the first update is already set.
     """
 
-    def __init__(self, optimizer: torch.optim.Optimizer, rate: Callable[[int], float]):
-        self.optimizer, self.rate, self.done = optimizer, rate, 0
+    def __init__(self, optimizer: torch.optim.Optimizer, lr_at: Callable[[int], float]):
+        self.optimizer, self.lr_at, self.done = optimizer, lr_at, 0
         self._set()
 
     def step(self) -> None:
-        """An update is done: set the rate of the next one."""
+        """Count an update that is done, and set the learning rate of the next one."""
         # TODO: count, and set (handout: schedule, step 2).
         # BEGIN SOLUTION
         self.done += 1
@@ -67,13 +71,13 @@ class Scheduler:
         # END SOLUTION
 
     def state_dict(self) -> dict[str, int]:
-        """{"done": …}; the rule itself is code, and not saved."""
+        """{"done": …}. The rule itself is code, and is not saved."""
         return {"done": self.done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """Go on after as many updates as the state says; the rate of the next one is set at once."""
+        """Go on after as many updates as the state says. The learning rate of the next one is set at once."""
         # TODO: the state (handout: schedule, step 2).
-        # Watch: the optimiser may be a new one, with the rate that it was made with.
+        # Watch: the optimiser may be a new one, with the learning rate that it was made with.
         # BEGIN SOLUTION
         self.done = state["done"]
         self._set()
@@ -81,14 +85,14 @@ class Scheduler:
 
     def _set(self) -> None:
         for group in self.optimizer.param_groups:
-            group["lr"] = self.rate(self.done + 1)
+            group["lr"] = self.lr_at(self.done + 1)
 
 
 def groups(model: nn.Module, weight_decay: float, exempt: Sequence[str] = ("embedding", "positions")) -> list[dict]:
-    """Two groups for an optimiser: matrices, with this decay, and the rest, with decay 0.
+    """Two parameter groups for an optimiser: matrices, with this weight decay, and the rest, with weight decay 0.
 
     [{"params": […], "names": […], "weight_decay": weight_decay}, {…, "weight_decay": 0.0}]. A parameter decays if it has two axes or
-    more and none of its names holds a text of `exempt`; one that is shared has several names (a tied head is an embedding too).
+    more and none of its names holds a text of `exempt`. A shared parameter has several names: a tied head is an embedding too.
     Each parameter that is trained stands in one group, once, in the order of `model.named_parameters()` and under its first name.
     """
     # TODO: two lists (handout: schedule, step 3).

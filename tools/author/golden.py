@@ -17,7 +17,7 @@ from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.check.collecting import collect
 from autograder.errors import GraderFault
-from autograder.judge.judge import Drive
+from autograder.judge.training import TrainsTo
 from autograder.observation.fingerprint import fingerprint
 from autograder.observation.golden import Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
@@ -107,7 +107,7 @@ def record(runs: ReferenceRuns, checks: Sequence[Check], fingerprints: bool = Tr
 
 
 def _record_one(runs: ReferenceRuns, check: Check, alternates: list[Version], mistakes: list[Version]) -> Golden:
-    if check.judge.drive == Drive.TRAIN:
+    if isinstance(check.judge, TrainsTo):
         return task_of(check.judge, check.seed).as_golden()
     float32 = require_comparable(runs.runner.observe(check, runs.reference), check, "the reference in float32")
     if hasattr(check.judge, "record"):  # answers by hand: only their hashes may ship

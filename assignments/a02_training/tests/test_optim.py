@@ -9,16 +9,19 @@ from torch import nn
 from autograder.check import exactly_zero, matches_reference, part, refusal, same, satisfies
 
 
-class Small(nn.Module):
+def small() -> nn.Module:
     """A shared matrix, a frozen one, vectors, and a parameter of three axes."""
 
-    def __init__(self):
-        super().__init__()
-        self.table, self.linear, self.norm = nn.Embedding(5, 4), nn.Linear(4, 3), nn.LayerNorm(4)
-        self.head, self.frozen = nn.Linear(4, 5, bias=False), nn.Linear(2, 2)
-        self.head.weight = self.table.weight
-        self.frozen.weight.requires_grad_(False)
-        self.kernel = nn.Parameter(torch.zeros(2, 3, 2))
+    class Small(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.table, self.linear, self.norm = nn.Embedding(5, 4), nn.Linear(4, 3), nn.LayerNorm(4)
+            self.head, self.frozen = nn.Linear(4, 5, bias=False), nn.Linear(2, 2)
+            self.head.weight = self.table.weight
+            self.frozen.weight.requires_grad_(False)
+            self.kernel = nn.Parameter(torch.zeros(2, 3, 2))
+
+    return Small()
 
 
 def parameters(draw, *shapes):
@@ -43,7 +46,7 @@ def updates(optimizer, chosen, gradients):
 @matches_reference
 def test_matrices_decay_and_vectors_do_not(solution, draw):
     """Parameters of two axes or more are in the group that decays, the others in one that does not; frozen ones in none."""
-    model = Small()
+    model = small()
     names = {parameter: name for name, parameter in model.named_parameters()}
     groups = solution.optim.parameter_groups(model, 0.3)
     return {

@@ -21,15 +21,18 @@ def gpt(draw, **rest):
     return draw.fill_(GPT(GPTConfig(**{"vocab_size": 13, "n_positions": 12, "d_model": 8, "n_heads": 2, "n_layers": 2} | rest)))
 
 
-class Chain(nn.Module):
+def chain(table) -> nn.Module:
     """A model whose next token depends on the last one alone: logits are a row of `table`."""
 
-    def __init__(self, table):
-        super().__init__()
-        self.config, self.table = SimpleNamespace(n_positions=8), nn.Parameter(table)
+    class Chain(nn.Module):
+        def __init__(self, table):
+            super().__init__()
+            self.config, self.table = SimpleNamespace(n_positions=8), nn.Parameter(table)
 
-    def forward(self, tokens):
-        return self.table[tokens]
+        def forward(self, tokens):
+            return self.table[tokens]
+
+    return Chain(table)
 
 
 def row(tokens):
@@ -190,7 +193,7 @@ def test_a_row_does_not_depend_on_its_neighbours(solution, draw):
 def test_text_ends_at_the_stop_token(solution, draw):
     """A row ends where it meets the stop token, which is left out; the others go on up to max_new_tokens."""
     follow = 20.0 * torch.eye(6)[[1, 2, 3, 4, 5, 0]]  # each token is followed by the next one
-    model, greedy = Chain(follow), solution.sample.Sampling(temperature=0.0)
+    model, greedy = chain(follow), solution.sample.Sampling(temperature=0.0)
     sequences = lambda *prompts, n=4: [row(t) for t in solution.sample.generate(model, prompts, n, greedy, stop_token=5)]
     return {
         "three": sequences([0, 1], [3], [4]),
@@ -206,7 +209,7 @@ def test_text_ends_at_the_stop_token(solution, draw):
 @satisfies(frequencies("lengths", np.array([0.5, 0.25, 0.125, 0.125]), false_alarms=1e-6), random=("lengths",))
 def test_a_row_that_ended_writes_no_more(solution, draw):
     """If the stop token has probability 1/2, an answer of at most three tokens has 0, 1, 2, 3 with 1/2, 1/4, 1/8, 1/8."""
-    model, generator = Chain(torch.zeros(2, 2)), torch.Generator().manual_seed(draw.seed)
+    model, generator = chain(torch.zeros(2, 2)), torch.Generator().manual_seed(draw.seed)
     sequences = solution.sample.generate(model, [[0]] * 8000, 3, stop_token=1, generator=generator)
     lengths = torch.bincount(torch.tensor([len(sequence) for sequence in sequences]), minlength=4)
     return {"lengths": lengths.float(), "tokens": sorted({token for sequence in sequences for token in sequence})}
@@ -251,7 +254,7 @@ FIRST, SECOND = (
 def test_tokens_are_drawn_with_their_chances(solution, draw):
     """Two tokens drawn one after the other have the model's probabilities: the second depends on the first that was drawn."""
     probs = torch.tensor([*SECOND.tolist(), FIRST.tolist()])
-    model = Chain(torch.cat([probs, torch.zeros(5, 1)], dim=1).log())  # token 4 is only a beginning
+    model = chain(torch.cat([probs, torch.zeros(5, 1)], dim=1).log())  # token 4 is only a beginning
     generator = torch.Generator().manual_seed(draw.seed)
     sequences = torch.tensor(solution.sample.generate(model, [[4]] * 8000, 2, generator=generator))
     counts = torch.bincount(4 * sequences[:, 0] + sequences[:, 1], minlength=16)
@@ -264,7 +267,7 @@ def test_tokens_are_drawn_with_their_chances(solution, draw):
 @satisfies(frequencies("counts", np.array([0.0, 0.64, 0.36, 0.0]), false_alarms=1e-6), random=("counts",))
 def test_temperature_and_top_k_are_used(solution, draw):
     """The settings reach the draw: probabilities ∝ 0.4 and 0.3 of the two likeliest, squared by a temperature of a half."""
-    model = Chain(torch.tensor([[0.1, 0.4, 0.3, 0.2]]).log())
+    model = chain(torch.tensor([[0.1, 0.4, 0.3, 0.2]]).log())
     generator, setting = torch.Generator().manual_seed(draw.seed), solution.sample.Sampling(0.5, 2)
     sequences = torch.tensor(solution.sample.generate(model, [[0]] * 8000, 1, setting, generator=generator))
     return {"counts": torch.bincount(sequences.flatten(), minlength=4).float(), "largest token": int(sequences.max())}
@@ -276,7 +279,7 @@ def test_temperature_and_top_k_are_used(solution, draw):
 @matches_reference
 def test_only_the_generator_decides_about_a_text(solution, draw):
     """The same generator gives the same sequence, and another one another. PyTorch's own random state is not touched."""
-    model, before = Chain(torch.zeros(50, 50)), torch.get_rng_state()
+    model, before = chain(torch.zeros(50, 50)), torch.get_rng_state()
     sequence = lambda seed: solution.sample.generate(model, [[1], [2, 3]], 20, generator=torch.Generator().manual_seed(seed))
     first = sequence(5)
     return {

@@ -10,7 +10,7 @@ from autograder.check import all_of, exactly_zero, matches_reference, needs, par
 PARTS = ("rope.rotate", "attention.window_mask", "attention.grouped_attention")  # what a layer of attention is made of
 
 
-def turns(draw, *shape):
+def drawn_rotation(draw, *shape):
     """Cosines and sines of drawn angles."""
     angles = draw.uniform(-3.2, 3.2, *shape)
     return angles.cos(), angles.sin()
@@ -28,8 +28,12 @@ def rotation_of(positions, head_dim):
 @matches_reference
 def test_a_query_sees_what_came_before(solution, draw):
     """Without a window a query sees its own position and all earlier ones, wherever queries and keys begin."""
-    mask, places = solution.attention.window_mask, torch.arange(6)
-    return {"text": mask(places, places), "late": mask(places[4:] + 70, places + 69), "one": mask(places[3:4], places)}
+    mask, positions = solution.attention.window_mask, torch.arange(6)
+    return {
+        "sequence": mask(positions, positions),
+        "late": mask(positions[4:] + 70, positions + 69),
+        "one": mask(positions[3:4], positions),
+    }
 
 
 @part("attention.window_mask")
@@ -37,10 +41,10 @@ def test_a_query_sees_what_came_before(solution, draw):
 @matches_reference
 def test_window_counts_the_query_itself(solution, draw):
     """A window of W holds the last W positions, that of the query included; without any room it is a ValueError."""
-    mask, places = solution.attention.window_mask, torch.arange(7)
-    return {f"window {w}": mask(places, places, w) for w in (1, 2, 3, 20)} | {
-        "no room": refusal(lambda: mask(places, places, 0)),
-        "fewer than no sinks": refusal(lambda: mask(places, places, 2, -1)),
+    mask, positions = solution.attention.window_mask, torch.arange(7)
+    return {f"window {w}": mask(positions, positions, w) for w in (1, 2, 3, 20)} | {
+        "no room": refusal(lambda: mask(positions, positions, 0)),
+        "fewer than no sinks": refusal(lambda: mask(positions, positions, 2, -1)),
     }
 
 
@@ -49,12 +53,12 @@ def test_window_counts_the_query_itself(solution, draw):
 @matches_reference
 def test_sinks_are_seen_by_all_that_come_later(solution, draw):
     """The first positions stay in sight besides the window, but for queries that stand before them."""
-    mask, places = solution.attention.window_mask, torch.arange(8)
+    mask, positions = solution.attention.window_mask, torch.arange(8)
     return {
-        "two sinks": mask(places, places, 2, 2),
-        "more sinks than room": mask(places, places, 1, 5),
-        "no window": mask(places, places, None, 3),
-        "late": mask(places[:2] + 1000, torch.tensor([0, 1, 2, 997, 998, 999, 1000, 1001]), 3, 1),
+        "two sinks": mask(positions, positions, 2, 2),
+        "more sinks than room": mask(positions, positions, 1, 5),
+        "no window": mask(positions, positions, None, 3),
+        "late": mask(positions[:2] + 1000, torch.tensor([0, 1, 2, 997, 998, 999, 1000, 1001]), 3, 1),
     }
 
 
@@ -62,7 +66,7 @@ def test_sinks_are_seen_by_all_that_come_later(solution, draw):
 @weight(1)
 @matches_reference
 def test_padding_is_seen_by_nobody(solution, draw):
-    """A position below 0 is seen by nobody and sees nobody; keys may stand in any order, and each text has its own positions."""
+    """A position below 0 is not seen and sees nothing; keys may stand in any order; each sequence has its own positions."""
     queries, keys = torch.tensor([[-1, 0, 1], [4, 5, 6]]), torch.tensor([[-1, -1, 1, 0], [6, 3, -1, 5]])
     mask = solution.attention.window_mask
     return {"all": mask(queries, keys), "window": mask(queries, keys, 2), "sinks": mask(queries, keys, 1, 4)}
@@ -144,7 +148,7 @@ def test_groups_of_unequal_size_are_refused(solution, draw):
 @weight(1)
 @matches_reference
 def test_layer_has_few_keys_for_many_queries(solution, draw):
-    """One matrix makes queries, keys and values, with fewer rows for keys; one mixes what was found. Biases on request."""
+    """One matrix makes queries, keys and values, with fewer rows for keys; one mixes what was gathered. Biases on request."""
     build, x = solution.attention.GroupedQueryAttention, draw.normal(2, 4, 12).requires_grad_()
     few, plain = draw.fill_(build(12, 6, 2, bias=True)), draw.fill_(build(12, 3))
     outs = few(x), plain(x)
@@ -163,11 +167,11 @@ def test_layer_has_few_keys_for_many_queries(solution, draw):
 @weight(1)
 @matches_reference
 def test_queries_and_keys_turn_and_values_do_not(solution, draw):
-    """With a rotation every head's queries and keys turn, in the layout of the layer; it may differ from text to text."""
+    """Every head's queries and keys are rotated, in the layout of the layer; the rotation may differ between sequences."""
     build, x = solution.attention.GroupedQueryAttention, draw.normal(2, 5, 16).requires_grad_()
-    turned, half = draw.fill_(build(16, 4, 2)), draw.fill_(build(16, 2, layout="half"))
-    outs = turned(x, rotation=turns(draw, 1, 5, 2)), half(x, rotation=turns(draw, 2, 5, 4))
-    return {"turned": outs[0], "half": outs[1], "grad": draw.backward(*outs)}
+    rotated, half = draw.fill_(build(16, 4, 2)), draw.fill_(build(16, 2, layout="half"))
+    outs = rotated(x, rotation=drawn_rotation(draw, 1, 5, 2)), half(x, rotation=drawn_rotation(draw, 2, 5, 4))
+    return {"rotated": outs[0], "half": outs[1], "grad": draw.backward(*outs)}
 
 
 @part("attention.GroupedQueryAttention")
@@ -186,7 +190,7 @@ def test_window_and_sinks_reach_the_mask(solution, draw):
 @weight(1)
 @satisfies(same("padded", "alone"))
 def test_padding_changes_nothing_for_the_others(solution, draw):
-    """A text that is padded on the left comes out as it does alone; positions say what is padding and what came before what."""
+    """A sequence that is padded on the left comes out as it does alone; positions say what is padding and what came before what."""
     layer, x = draw.fill_(solution.attention.GroupedQueryAttention(8, 4, 2)), draw.normal(2, 6, 8)
     positions = torch.tensor([[-1, -1, -1, 0, 1, 2], [0, 1, 2, 3, 4, 5]])
     out = layer(x, positions, rotation_of(positions, 2))
@@ -197,20 +201,20 @@ def test_padding_changes_nothing_for_the_others(solution, draw):
 @part("attention.GroupedQueryAttention")
 @needs(*PARTS)
 @weight(1.5)
-@satisfies(same("in pieces", "at once"))
+@satisfies(same("in chunks", "at once"))
 def test_a_cache_stands_for_the_tokens_before(solution, draw):
-    """Fed in pieces of any size with a cache, a text comes out as it does at once: keys are kept turned, at their own positions."""
+    """Fed in chunks with a cache, a sequence comes out as it does at once: keys are kept rotated, at their own positions."""
     from given.a03_modern.cache import KVCache
 
     layer, x = draw.fill_(solution.attention.GroupedQueryAttention(16, 4, 2)), draw.normal(2, 9, 16)
     positions, cache = torch.arange(9).unsqueeze(0), KVCache(2, 2, 4, 9, dtype=x.dtype, device=x.device)
     with torch.no_grad():
-        pieces = [
+        chunks = [
             layer(x[:, part], positions[:, part], rotation_of(positions[:, part], 4), cache)
             for part in (slice(0, 4), slice(4, 5), slice(5, 8), slice(8, 9))
         ]
         whole = layer(x, positions, rotation_of(positions, 4))
-    return {"in pieces": torch.cat(pieces, dim=1), "at once": whole, "keys": cache.keys, "positions": cache.positions}
+    return {"in chunks": torch.cat(chunks, dim=1), "at once": whole, "keys": cache.keys, "positions": cache.positions}
 
 
 @part("attention.GroupedQueryAttention")
@@ -225,9 +229,9 @@ def test_a_rolling_cache_is_a_mask_that_forgets(solution, draw):
     positions, cache = torch.arange(17).unsqueeze(0), RollingCache(2, 1, 4, 4, 2, dtype=x.dtype, device=x.device)
     borders = (0, 3, 4, 5, 11, 12, 13, 14, 17)
     with torch.no_grad():
-        pieces = [layer(x[:, a:b], positions[:, a:b], rotation_of(positions[:, a:b], 4), cache) for a, b in pairwise(borders)]
+        chunks = [layer(x[:, a:b], positions[:, a:b], rotation_of(positions[:, a:b], 4), cache) for a, b in pairwise(borders)]
         masked = layer(x, positions, rotation_of(positions, 4))
-    return {"rolling": torch.cat(pieces, dim=1), "masked": masked}
+    return {"rolling": torch.cat(chunks, dim=1), "masked": masked}
 
 
 @part("attention.linear_attention")
@@ -238,7 +242,7 @@ def test_linear_attention_sums_what_came_before(solution, draw):
     """Without a rotation a token gets the mean of the values so far, weighted by φ(q) · φ(k), and all gradients flow."""
     q, k, v = (draw.normal(2, 3, 6, n).requires_grad_() for n in (4, 4, 5))
     out = solution.attention.linear_attention(q, k, v)
-    return {"out": out, "grad": draw.backward(out), "text": solution.attention.linear_attention(q[0, 0], k[0, 0], v[0, 0])}
+    return {"out": out, "grad": draw.backward(out), "sequence": solution.attention.linear_attention(q[0, 0], k[0, 0], v[0, 0])}
 
 
 @part("attention.linear_attention")
@@ -248,12 +252,12 @@ def test_linear_attention_sums_what_came_before(solution, draw):
 def test_rotation_follows_the_feature_map(solution, draw):
     """φ first, then the rotation, and none of it in the denominator: moving all positions on changes nothing, nor does the future."""
     q, k, v = draw.normal(2, 7, 8, scale=2), draw.normal(2, 7, 8, scale=2), draw.normal(2, 7, 3)
-    attend, places = solution.attention.linear_attention, torch.arange(7)
-    here = attend(q, k, v, rotation_of(places, 8))
+    attend, positions = solution.attention.linear_attention, torch.arange(7)
+    here = attend(q, k, v, rotation_of(positions, 8))
     changed = torch.cat([k[:, :5], draw.normal(2, 2, 8)], dim=1)
     return {
         "here": here,
-        "later": attend(q, k, v, rotation_of(places + 30_000, 8)),
+        "later": attend(q, k, v, rotation_of(positions + 30_000, 8)),
         "before": here[:, :5],
-        "after": attend(q, changed, v, rotation_of(places, 8))[:, :5],
+        "after": attend(q, changed, v, rotation_of(positions, 8))[:, :5],
     }

@@ -9,7 +9,7 @@ from autograder.check import answers_by_hand, part
 @weight(1)
 @answers_by_hand("rms_norm", digits=3)
 def test_rms_norm(solution, draw):
-    """The first sum: the last channel of a token after RMSNorm."""
+    """The first problem: the last channel of a token after RMSNorm."""
     return {"answer": solution.by_hand["rms_norm"]}
 
 
@@ -17,7 +17,7 @@ def test_rms_norm(solution, draw):
 @weight(1)
 @answers_by_hand("rotated", digits=3)
 def test_rotated(solution, draw):
-    """The second sum: one channel of a query after its rotation."""
+    """The second problem: one channel of a query after its rotation."""
     return {"answer": solution.by_hand["rotated"]}
 
 
@@ -25,7 +25,7 @@ def test_rotated(solution, draw):
 @weight(1)
 @answers_by_hand("cache_bytes", digits=0)
 def test_cache_bytes(solution, draw):
-    """The third sum: the bytes of a cache."""
+    """The third problem: the bytes of a cache."""
     return {"answer": solution.by_hand["cache_bytes"]}
 
 
@@ -33,5 +33,5 @@ def test_cache_bytes(solution, draw):
 @weight(1)
 @answers_by_hand("slot", digits=0)
 def test_slot(solution, draw):
-    """The fourth sum: whose key stands in a slot of a rolling cache."""
+    """The fourth problem: whose key stands in a slot of a rolling cache."""
     return {"answer": solution.by_hand["slot"]}

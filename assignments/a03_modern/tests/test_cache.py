@@ -6,9 +6,9 @@ from gradescope_utils.autograder_utils.decorators import weight
 from autograder.check import all_of, fits_in_memory, keeps_pace, limits, matches_reference, needs, part, refusal, same, satisfies
 
 
-def tokens(draw, time, batch=2, heads=2, head_dim=3):
+def tokens(draw, seq_len, batch_size=2, heads=2, head_dim=3):
     """Keys and values of some tokens."""
-    return draw.normal(batch, heads, time, head_dim), draw.normal(batch, heads, time, head_dim)
+    return draw.normal(batch_size, heads, seq_len, head_dim), draw.normal(batch_size, heads, seq_len, head_dim)
 
 
 def real():
@@ -17,18 +17,20 @@ def real():
 
 
 def in_order(seen, first, window, sinks):
-    """What tokens from position `first` on may see of what was handed out, by position: keys, values, positions. One text."""
+    """What tokens from position `first` on may see of what was returned, by position: keys, values, positions. One sequence."""
     keys, values, positions = (part[0] for part in seen)
     order = [i for i in positions.argsort().tolist() if positions[i] > first - window or 0 <= positions[i] < sinks]
     order = [i for i in order if positions[i] >= 0]
     return {"keys": keys[:, order], "values": values[:, order], "positions": positions[order]}
 
 
-def stream(cache, draw, pieces, start=0, batch=1, heads=2, head_dim=3):
-    """Feed a text in pieces of these sizes, and say what the last one was shown."""
-    for time in pieces:
-        seen = cache.append(*tokens(draw, time, batch, heads, head_dim), torch.arange(start, start + time).unsqueeze(0))
-        start += time
+def stream(cache, draw, chunks, start=0, batch_size=1, heads=2, head_dim=3):
+    """Feed a sequence in chunks of these sizes, and return what the last one was shown."""
+    for seq_len in chunks:
+        seen = cache.append(
+            *tokens(draw, seq_len, batch_size, heads, head_dim), torch.arange(start, start + seq_len).unsqueeze(0)
+        )
+        start += seq_len
     return seen
 
 
@@ -36,7 +38,7 @@ def stream(cache, draw, pieces, start=0, batch=1, heads=2, head_dim=3):
 @weight(1)
 @matches_reference
 def test_cache_hands_out_all_that_it_has(solution, draw):
-    """What was appended comes back in its order along the axis of time, the new tokens last, each with its position."""
+    """What was appended comes back in its order along the axis of tokens, the new tokens last, each with its position."""
     cache = solution.cache.KVCache(2, 2, 3, 9, dtype=real())
     first = cache.append(*tokens(draw, 4), torch.tensor([[-1, 0, 1, 2], [0, 1, 2, 3]]))
     shown = [part * 1 for part in first]
@@ -49,7 +51,7 @@ def test_cache_hands_out_all_that_it_has(solution, draw):
 @weight(1)
 @matches_reference
 def test_room_is_taken_once(solution, draw):
-    """Keys, values and positions lie in the tensors that the cache began with, and what is handed out is a view of them."""
+    """Keys, values and positions lie in the tensors that the cache began with, and what is returned is a view of them."""
     cache = solution.cache.KVCache(2, 2, 3, 6, dtype=real())
     before = [part.data_ptr() for part in (cache.keys, cache.values, cache.positions)]
     cache.append(*tokens(draw, 2), torch.tensor([[0, 1]]))
@@ -81,7 +83,7 @@ def test_a_full_cache_takes_no_more(solution, draw):
 @weight(1)
 @matches_reference
 def test_one_row_of_positions_may_stand_for_all(solution, draw):
-    """Positions (1, time) are those of every text; the other sizes (one text, one head, one channel) are no special case."""
+    """Positions (1, seq_len) are those of every sequence; other sizes (one sequence, head or channel) are no special case."""
     shared = solution.cache.KVCache(3, 1, 1, 5, dtype=real())
     shared.append(*tokens(draw, 2, 3, 1, 1), torch.tensor([[4, 5]]))
     single = solution.cache.KVCache(1, 2, 1, 1, dtype=torch.float64)
@@ -98,8 +100,8 @@ def test_caches_know_nothing_of_each_other(solution, draw):
     keys, values = tokens(draw, 2, 1)
     one.append(keys, values, torch.tensor([[0, 1]]))
     other = two.append(*tokens(draw, 3, 1), torch.tensor([[7, 8, 9]]))
-    mine = one.append(*tokens(draw, 1, 1), torch.tensor([[2]]))
-    return {"mine": list(mine), "other": list(other), "lengths": [one.length, two.length]}
+    own = one.append(*tokens(draw, 1, 1), torch.tensor([[2]]))
+    return {"own": list(own), "other": list(other), "lengths": [one.length, two.length]}
 
 
 @part("cache.RollingCache")
@@ -108,14 +110,14 @@ def test_caches_know_nothing_of_each_other(solution, draw):
 def test_each_position_has_its_slot(solution, draw):
     """After a long stream the sinks stand in front, and each slot of the window holds the latest position that belongs there."""
     found = {}
-    for name, window, sinks, pieces in (
+    for name, window, sinks, chunks in (
         ("one by one", 5, 2, [1] * 19),
         ("in chunks", 5, 2, [4, 3, 6, 1, 5]),
         ("no sinks", 3, 0, [2, 2, 2, 2]),
         ("at once", 4, 1, [15]),
     ):
         cache = solution.cache.RollingCache(1, 2, 3, window, sinks, dtype=real())
-        stream(cache, draw, pieces)
+        stream(cache, draw, chunks)
         found[name] = {"positions": cache.positions, "keys": cache.keys, "values": cache.values}
     return found
 
@@ -146,15 +148,15 @@ def test_a_chunk_still_sees_what_it_pushes_out(solution, draw):
 @weight(1)
 @satisfies(all_of(same("positions", "of one by one"), same("keys", "keys of one by one")))
 def test_chunks_leave_what_single_tokens_leave(solution, draw):
-    """However a text is cut into pieces, the same keys and values are left in the end, also of a chunk longer than the window."""
+    """However a sequence is cut into chunks, the same keys and values are left, also of a chunk longer than the window."""
     keys, values = tokens(draw, 24, 1)
     left = []
-    for pieces in ([1] * 24, [10, 1, 13], [24], [3, 2, 11, 8]):
+    for chunks in ([1] * 24, [10, 1, 13], [24], [3, 2, 11, 8]):
         cache, start = solution.cache.RollingCache(1, 2, 3, 5, 3, dtype=real()), 0
-        for time in pieces:
-            part = slice(start, start + time)
+        for seq_len in chunks:
+            part = slice(start, start + seq_len)
             cache.append(keys[:, :, part], values[:, :, part], torch.arange(24)[part].unsqueeze(0))
-            start += time
+            start += seq_len
         left.append((cache.positions, cache.keys, cache.values))
     one, *others = left
     return {
@@ -195,34 +197,34 @@ def test_rows_stand_at_their_own_positions(solution, draw):
 def test_memory_does_not_grow_with_the_stream(solution, draw):
     """From 1,000 to 100,000 tokens neither the bytes of the cache nor the memory of the process grow."""
     cache, start = solution.cache.RollingCache(1, 2, 32, 128, 4, dtype=torch.float32), 0
-    piece = [part.float() for part in tokens(draw, 50, 1, 2, 32)]
+    chunk = [part.float() for part in tokens(draw, 50, 1, 2, 32)]
     yield
     for upto in (1_000, 100_000):
         with torch.no_grad():
             while start < upto:
-                cache.append(*piece, torch.arange(start, start + 50).unsqueeze(0))
+                cache.append(*chunk, torch.arange(start, start + 50).unsqueeze(0))
                 start += 50
         yield {"bytes": cache.n_bytes, "positions": cache.positions}
 
 
 def one_by_one(source, draw, start):
-    """A cache that has seen `start` tokens, and then 200 more of them in each round, one by one."""
-    cache, place = source.cache.RollingCache(1, 2, 32, 128, 4, dtype=torch.float32), 0
-    piece = [part.float() for part in tokens(draw, 50, 1, 2, 32)]
-    while place < start:
-        cache.append(*piece, torch.arange(place, place + 50).unsqueeze(0))
-        place += 50
+    """A cache that holds `start` tokens, and then 200 more of them in each round, one by one."""
+    cache, position = source.cache.RollingCache(1, 2, 32, 128, 4, dtype=torch.float32), 0
+    chunk = [part.float() for part in tokens(draw, 50, 1, 2, 32)]
+    while position < start:
+        cache.append(*chunk, torch.arange(position, position + 50).unsqueeze(0))
+        position += 50
     yield
     while True:
         keys, values = (part.float() for part in tokens(draw, 200, 1, 2, 32))
         for i in range(200):
-            cache.append(keys[:, :, i : i + 1], values[:, :, i : i + 1], torch.tensor([[place]]))
-            place += 1
+            cache.append(keys[:, :, i : i + 1], values[:, :, i : i + 1], torch.tensor([[position]]))
+            position += 1
         yield {"keys": cache.keys, "positions": cache.positions}
 
 
 def a_young_cache(draw):
-    """The given cache at the beginning of a text."""
+    """The given cache at the beginning of a sequence."""
     from given import a03_modern
     from given.a03_modern import cache
 

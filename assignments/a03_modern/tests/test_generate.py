@@ -33,7 +33,7 @@ def build(source, draw, vocab_size=13, n_positions=64, d_model=8, n_heads=2, n_l
 
 
 def given():
-    """The given parts of this assignment, for what stands in no student's hands."""
+    """The given parts of this assignment, for what is not the student's."""
     from given import a03_modern
     from given.a03_modern import generate, model
 
@@ -48,16 +48,16 @@ def greedy():
 
 
 def uncached(model, prompts, count, *rest, **named):
-    """What a02's loop writes, which reads the whole text again for each token."""
+    """What a02's loop writes, which reads the whole sequence again for each token."""
     from given.a02_training.sample import generate
 
     return generate(model, prompts, count, *rest, context=10_000, **named)
 
 
-def rows(texts, width=None):
+def as_tensor(sequences, width=None):
     """Texts as a tensor; −1 behind the end of those that are shorter."""
-    width = width or max(map(len, texts))
-    return torch.tensor([text + [-1] * (width - len(text)) for text in texts])
+    width = width or max(map(len, sequences))
+    return torch.tensor([sequence + [-1] * (width - len(sequence)) for sequence in sequences])
 
 
 @part("generate.pad_left")
@@ -92,7 +92,7 @@ def test_a_prompt_may_be_read_in_chunks(solution, draw):
     """Read in chunks of any size, the last one short or not, a prompt has the logits that it has at once; padding goes along."""
     model, tokens = build(given(), draw), draw.integers(0, 13, 2, 7)
     positions = torch.tensor([[-1, -1, 0, 1, 2, 3, 4], [0, 1, 2, 3, 4, 5, 6]])
-    read = lambda chunk: solution.generate.prefill(model, tokens, positions, model.new_caches(2, 7), chunk)
+    read = lambda chunk_size: solution.generate.prefill(model, tokens, positions, model.new_caches(2, 7), chunk_size)
     with torch.no_grad():
         return {f"chunks of {n}": read(n) for n in (1, 3, 4, 50)} | {"at once": read(None)}
 
@@ -102,17 +102,17 @@ def test_a_prompt_may_be_read_in_chunks(solution, draw):
 @weight(0.75)
 @matches_reference
 def test_prefill_fills_the_caches(solution, draw):
-    """The logits are those of the last column, one row a text; each token is read once, in pieces no longer than the chunk."""
+    """The logits are those of the last column, one row a sequence; each token is read once, in chunks no longer than asked for."""
     model, tokens = build(given(), draw, window=3, sinks=1), draw.integers(0, 13, 2, 8)
-    positions, caches, pieces = torch.arange(8).unsqueeze(0).expand(2, -1), model.new_caches(2, 12), []
-    model.register_forward_pre_hook(lambda module, inputs: pieces.append(inputs[0].shape[1]))
+    positions, caches, chunks = torch.arange(8).unsqueeze(0).expand(2, -1), model.new_caches(2, 12), []
+    model.register_forward_pre_hook(lambda module, inputs: chunks.append(inputs[0].shape[1]))
     with torch.no_grad():
         first = solution.generate.prefill(model, tokens[:, :5], positions[:, :5], caches, 2)
         then = solution.generate.prefill(model, tokens[:, 5:], positions[:, 5:], caches)
     return {
         "first": first,
         "then": then,
-        "pieces": pieces,
+        "chunks": chunks,
         "positions": caches[1].positions,
         "refused": refusal(lambda: solution.generate.prefill(model, tokens, positions, caches, 0)),
     }
@@ -141,11 +141,11 @@ def one_pass(draw):
 @keeps_pace(full=1.5, none=3.0, repeats=25, probe=one_pass)
 def test_prefill_costs_one_pass(solution, draw):
     """Reading a prompt into caches costs hardly more than one forward pass over as many tokens."""
-    model, places = timed(given(), draw), torch.arange(128).unsqueeze(0)
+    model, positions = timed(given(), draw), torch.arange(128).unsqueeze(0)
     yield
     while True:
         with torch.no_grad():
-            yield {"logits": solution.generate.prefill(model, draw.integers(0, 64, 1, 128), places, model.new_caches(1, 128))}
+            yield {"logits": solution.generate.prefill(model, draw.integers(0, 64, 1, 128), positions, model.new_caches(1, 128))}
 
 
 @part("generate.generate")
@@ -153,12 +153,15 @@ def test_prefill_costs_one_pass(solution, draw):
 @weight(1)
 @satisfies(all_of(exactly_zero("modern: difference"), exactly_zero("old: difference")))
 def test_cache_changes_no_token(solution, draw):
-    """Without chance, prompts of unequal length go on with a cache exactly as they do when everything is read again each time."""
+    """At temperature 0, prompts of unequal length go on with a cache exactly as they do when everything is read again each time."""
     prompts, found = [[3], [1, 4, 1, 5, 9, 2], [2, 6, 5]], {}
     for name, fields in (("modern", {"n_heads": 4, "n_kv_heads": 2}), ("old", OLD)):
         model = build(solution, draw, **fields)
-        texts = rows(solution.generate.generate(model, prompts, 12, greedy()))
-        found |= {f"{name}: texts": texts, f"{name}: difference": texts - rows(uncached(model, prompts, 12, greedy()))}
+        sequences = as_tensor(solution.generate.generate(model, prompts, 12, greedy()))
+        found |= {
+            f"{name}: sequences": sequences,
+            f"{name}: difference": sequences - as_tensor(uncached(model, prompts, 12, greedy())),
+        }
     return found
 
 
@@ -167,17 +170,17 @@ def test_cache_changes_no_token(solution, draw):
 @weight(1)
 @satisfies(all_of(exactly_zero("difference"), exactly_zero("after a stop")))
 def test_cache_changes_no_draw(solution, draw):
-    """With chance, the same seed gives the text that it gives without a cache, settings and stop token included."""
+    """With sampling, the same seed gives the sequence that it gives without a cache, settings and stop token included."""
     from given.a02_training.sample import Sampling
 
     model, prompts, setting = build(given(), draw), draw.integers(0, 13, 6, 5).tolist(), Sampling(1.5, 9, 0.95, 1.2)
-    chance = lambda: torch.Generator().manual_seed(draw.seed)
-    mine = rows(solution.generate.generate(model, prompts, 10, setting, generator=chance()), 10)
-    stopped = rows(solution.generate.generate(model, prompts, 10, Sampling(2.0), stop_token=2, generator=chance()), 10)
+    generator = lambda: torch.Generator().manual_seed(draw.seed)
+    cached = as_tensor(solution.generate.generate(model, prompts, 10, setting, generator=generator()), 10)
+    stopped = as_tensor(solution.generate.generate(model, prompts, 10, Sampling(2.0), stop_token=2, generator=generator()), 10)
     return {
-        "difference": mine - rows(uncached(model, prompts, 10, setting, generator=chance()), 10),
-        "after a stop": stopped - rows(uncached(model, prompts, 10, Sampling(2.0), 2, generator=chance()), 10),
-        "likeliest": rows(solution.generate.generate(model, prompts, 10, greedy())),
+        "difference": cached - as_tensor(uncached(model, prompts, 10, setting, generator=generator()), 10),
+        "after a stop": stopped - as_tensor(uncached(model, prompts, 10, Sampling(2.0), 2, generator=generator()), 10),
+        "likeliest": as_tensor(solution.generate.generate(model, prompts, 10, greedy())),
     }
 
 
@@ -186,19 +189,19 @@ def test_cache_changes_no_draw(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_text_ends_at_the_stop_token(solution, draw):
-    """A row ends where it meets the stop token, which is left out, and the others go on; each token is read once, none in vain."""
+    """A sequence ends at the stop token, which is left out, and the others go on; each token is read once, none in vain."""
     model, prompts = build(given(), draw, vocab_size=5), [[1, 2], [3], [0, 1, 0, 4], [2, 2]]
-    texts = solution.generate.generate(model, prompts, 15, greedy())
+    sequences = solution.generate.generate(model, prompts, 15, greedy())
     widths = []
     model.register_forward_pre_hook(lambda module, inputs: widths.append(inputs[0].shape[1]))
     stopped = [solution.generate.generate(model, prompts, 15, greedy(), stop_token=token) for token in range(5)]
     alone = [solution.generate.generate(model, prompts[:1], 15, greedy(), stop_token=token) for token in range(5)]
     passes = {"forward passes": len(widths), "columns read": sum(widths)}
     return {
-        "texts": rows(texts),
-        "stopped": [rows(some, 15) for some in stopped],
-        "alone": [rows(one, 15) for one in alone],
-        "none": [len(text) for text in solution.generate.generate(model, prompts, 0, greedy())],
+        "sequences": as_tensor(sequences),
+        "stopped": [as_tensor(some, 15) for some in stopped],
+        "alone": [as_tensor(one, 15) for one in alone],
+        "none": [len(sequence) for sequence in solution.generate.generate(model, prompts, 0, greedy())],
     } | passes
 
 
@@ -207,16 +210,16 @@ def test_text_ends_at_the_stop_token(solution, draw):
 @weight(0.5)
 @satisfies(exactly_zero("chunked", "longer"))
 def test_chunks_and_later_positions_change_no_token(solution, draw):
-    """Reading the prompt in chunks changes nothing, nor does going on far beyond the length of the texts in training."""
+    """Reading the prompt in chunks changes nothing, nor does going on far beyond the length of the sequences in training."""
     model, prompts = build(solution, draw, n_positions=8), [draw.integers(0, 13, n).tolist() for n in (9, 2, 14)]
-    texts, widths = rows(solution.generate.generate(model, prompts, 20, greedy())), []
+    sequences, widths = as_tensor(solution.generate.generate(model, prompts, 20, greedy())), []
     model.register_forward_pre_hook(lambda module, inputs: widths.append(inputs[0].shape[1]))
-    chunked, widest = rows(solution.generate.generate(model, prompts, 20, greedy(), chunk=4)), max(widths)
+    chunked, widest = as_tensor(solution.generate.generate(model, prompts, 20, greedy(), chunk_size=4)), max(widths)
     return {
-        "texts": texts,
-        "chunked": chunked - texts,
+        "sequences": sequences,
+        "chunked": chunked - sequences,
         "widest pass": widest,
-        "longer": texts - rows(uncached(model, prompts, 20, greedy())),
+        "longer": sequences - as_tensor(uncached(model, prompts, 20, greedy())),
     }
 
 
@@ -227,12 +230,12 @@ def test_chunks_and_later_positions_change_no_token(solution, draw):
 def test_rolling_cache_changes_no_token(solution, draw):
     """Far beyond the window, a cache of constant size writes what a model writes that reads everything again and masks."""
     model, prompts = build(solution, draw, window=4, sinks=2), [[3], draw.integers(0, 13, 11).tolist(), [2, 6, 5]]
-    texts = rows(solution.generate.generate(model, prompts, 24, greedy(), rolling=True))
+    sequences = as_tensor(solution.generate.generate(model, prompts, 24, greedy(), rolling=True))
     return {
-        "texts": texts,
-        "difference": texts - rows(uncached(model, prompts, 24, greedy())),
-        "in chunks": texts - rows(solution.generate.generate(model, prompts, 24, greedy(), rolling=True, chunk=3)),
-        "whole": texts - rows(solution.generate.generate(model, prompts, 24, greedy())),
+        "sequences": sequences,
+        "difference": sequences - as_tensor(uncached(model, prompts, 24, greedy())),
+        "in chunks": sequences - as_tensor(solution.generate.generate(model, prompts, 24, greedy(), rolling=True, chunk_size=3)),
+        "whole": sequences - as_tensor(solution.generate.generate(model, prompts, 24, greedy())),
     }
 
 
@@ -241,29 +244,29 @@ def test_rolling_cache_changes_no_token(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_model_is_left_as_it_was(solution, draw):
-    """The model writes in evaluation mode without gradients, every submodule keeps its mode, and torch's own chance is untouched."""
+    """The model is used in evaluation mode without gradients; every submodule keeps its mode, torch's own generator its state."""
     model = build(given(), draw).train()
     model.blocks[0].eval()
     seen, before = [], torch.get_rng_state()
     hook = lambda module, inputs, out: seen.append([module.training, out.requires_grad])
     model.register_forward_hook(hook)
-    texts = solution.generate.generate(model, [[3, 1], [8]], 4, generator=torch.Generator().manual_seed(draw.seed))
+    sequences = solution.generate.generate(model, [[3, 1], [8]], 4, generator=torch.Generator().manual_seed(draw.seed))
     return {
-        "lengths": [len(text) for text in texts],
+        "lengths": [len(sequence) for sequence in sequences],
         "in training, with gradients": seen,
         "afterwards": [model.training, model.blocks[0].training, model.blocks[1].training],
-        "own chance untouched": torch.equal(before, torch.get_rng_state()),
+        "own generator untouched": torch.equal(before, torch.get_rng_state()),
         "no prompt": refusal(lambda: solution.generate.generate(model, [[1], []], 2)),
     }
 
 
 def everything_read_again(draw):
-    """The same text without a cache, by the given model and the given loop."""
+    """The same sequence without a cache, by the given model and the given loop."""
     model = timed(given(), draw)
     yield
     while True:
         prompt = draw.integers(0, 64, 1, 128).tolist()
-        yield {"texts": rows(uncached(model, prompt, 100, greedy()))}
+        yield {"sequences": as_tensor(uncached(model, prompt, 100, greedy()))}
 
 
 @part("generate.generate")
@@ -277,7 +280,7 @@ def test_cache_is_four_times_faster(solution, draw):
     yield
     while True:
         prompt = draw.integers(0, 64, 1, 128).tolist()
-        yield {"texts": rows(solution.generate.generate(model, prompt, 100, greedy()))}
+        yield {"sequences": as_tensor(solution.generate.generate(model, prompt, 100, greedy()))}
 
 
 def single_tokens(draw):
@@ -287,8 +290,8 @@ def single_tokens(draw):
     while True:
         prompt = draw.integers(0, 64, 1, 128)
         with torch.no_grad():
-            for place in range(100):
-                model(prompt[:, place : place + 1])
+            for position in range(100):
+                model(prompt[:, position : position + 1])
         yield {}
 
 
@@ -298,12 +301,12 @@ def single_tokens(draw):
 @limits(seconds=100)
 @keeps_pace(full=2.5, none=5.0, repeats=7, probe=single_tokens)
 def test_a_token_costs_one_token(solution, draw):
-    """Writing a token costs little more than one pass over one token without any past, however long the text is."""
+    """Writing a token costs little more than one pass over one token without any past, however long the sequence is."""
     model = timed(solution, draw)
     yield
     while True:
         prompt = draw.integers(0, 64, 1, 128).tolist()
-        yield {"texts": rows(solution.generate.generate(model, prompt, 100, greedy()))}
+        yield {"sequences": as_tensor(solution.generate.generate(model, prompt, 100, greedy()))}
 
 
 @part("generate.generate")

@@ -57,9 +57,9 @@ def test_block_is_made_of_what_is_asked_for(solution, draw):
         "no biases": solution.model.Block(config(solution, **OLD | {"bias": False})),
         "few keys": solution.model.Block(config(solution, n_heads=4, n_kv_heads=2, window=3, sinks=1, layout="half")),
     }
-    x, places = draw.normal(2, 6, 8), torch.arange(6).unsqueeze(0)
+    x, positions = draw.normal(2, 6, 8), torch.arange(6).unsqueeze(0)
     outs = {
-        name: draw.fill_(block)(x, places, rotation_of(places, 8 // (2 + 2 * (name == "few keys"))))
+        name: draw.fill_(block)(x, positions, rotation_of(positions, 8 // (2 + 2 * (name == "few keys"))))
         for name, block in blocks.items()
     }
     return {"parameters": {name: parameter_table(block) for name, block in blocks.items()}, "out": outs}
@@ -71,9 +71,9 @@ def test_block_is_made_of_what_is_asked_for(solution, draw):
 @matches_reference
 def test_block_passes_gradients(solution, draw):
     """The norms are two, each in front of its branch, and every parameter of a modern block and of an old one learns."""
-    x, places = draw.normal(2, 4, 8, scale=2).requires_grad_(), torch.arange(4).unsqueeze(0)
+    x, positions = draw.normal(2, 4, 8, scale=2).requires_grad_(), torch.arange(4).unsqueeze(0)
     modern, old = (draw.fill_(solution.model.Block(config(solution, **fields))) for fields in ({}, OLD))
-    outs = modern(x, places, rotation_of(places, 4)), old(x, places)
+    outs = modern(x, positions, rotation_of(positions, 4)), old(x, positions)
     return {"modern": outs[0], "old": outs[1], "grad": draw.backward(*outs)}
 
 
@@ -112,13 +112,13 @@ def test_old_model_is_the_gpt_of_a01(solution, draw):
     """With layernorm, gelu, learned positions and biases the keys are those of a01's GPT, and with its weights its logits."""
     from given.a01_transformer.model import GPT, GPTConfig
 
-    theirs, mine, tokens = draw.fill_(GPT(GPTConfig(11, 8, 8, 2, 2))), build(solution, **OLD), draw.integers(0, 11, 2, 8)
-    mine.load_state_dict(theirs.state_dict())
-    logits = mine(tokens)
+    gpt, modern_gpt, tokens = draw.fill_(GPT(GPTConfig(11, 8, 8, 2, 2))), build(solution, **OLD), draw.integers(0, 11, 2, 8)
+    modern_gpt.load_state_dict(gpt.state_dict())
+    logits = modern_gpt(tokens)
     return {
         "logits": logits,
-        "of a01": theirs(tokens),
-        "parameters": parameter_table(mine),
+        "of a01": gpt(tokens),
+        "parameters": parameter_table(modern_gpt),
         "without biases": parameter_table(build(solution, **OLD | {"bias": False})),
     }
 
@@ -169,15 +169,15 @@ def test_every_field_reaches_its_part(solution, draw):
 @weight(0.5)
 @satisfies(all_of(same("before", "after"), same("here", "later")))
 def test_model_sees_the_past_and_distances_alone(solution, draw):
-    """Changing later tokens changes no earlier logits; and a text that stands 20,000 positions on has the same logits."""
+    """Changing later tokens changes no earlier logits; and a sequence that stands 20,000 positions on has the same logits."""
     model, tokens = draw.fill_(build(solution)), draw.integers(0, 11, 2, 7)
-    changed, places = torch.cat([tokens[:, :4], 10 - tokens[:, 4:]], dim=1), torch.arange(7).unsqueeze(0)
+    changed, positions = torch.cat([tokens[:, :4], 10 - tokens[:, 4:]], dim=1), torch.arange(7).unsqueeze(0)
     here = model(tokens)
     return {
         "before": here[:, :4],
         "after": model(changed)[:, :4],
         "here": here,
-        "later": model(tokens, places + 20_000),
+        "later": model(tokens, positions + 20_000),
     }
 
 
@@ -186,7 +186,7 @@ def test_model_sees_the_past_and_distances_alone(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_rotations_have_no_last_position(solution, draw):
-    """With RoPE a text may be longer than those in training; with learned positions that is a ValueError, as is −1 no row."""
+    """With RoPE a sequence may be longer than those in training; with learned positions that is a ValueError, as is −1 no row."""
     modern, old = draw.fill_(build(solution, n_positions=5)), draw.fill_(build(solution, **OLD | {"n_positions": 5}))
     tokens, padded = draw.integers(0, 11, 2, 9), torch.tensor([[-1, -1, 0, 1, 2], [0, 1, 2, 3, 4]])
     return {
@@ -226,10 +226,10 @@ def test_head_and_embedding_are_one_table(solution, draw):
 @weight(0.5)
 @satisfies(
     all_of(
-        *(gaussian(name, 0.05) for name in ("tokens", "places", "qkv", "gate", "up")),
+        *(gaussian(name, 0.05) for name in ("tokens", "positions", "qkv", "gate", "up")),
         *(gaussian(name, 0.05 / 6**0.5) for name in ("proj", "down")),
     ),
-    random=("tokens", "places", "qkv", "gate", "up", "proj", "down"),
+    random=("tokens", "positions", "qkv", "gate", "up", "proj", "down"),
 )
 def test_model_starts_as_gpt2_does(solution, draw):
     """Matrices start with the deviation init_std, those that end a branch with less, vectors at 0 and 1, in every row."""
@@ -238,7 +238,7 @@ def test_model_starts_as_gpt2_does(solution, draw):
     vectors = [p.detach().flatten() for p in (*modern.parameters(), *old.parameters()) if p.ndim == 1]
     return {
         "tokens": modern.token_embedding.weight.detach(),
-        "places": old.positions.weight.detach(),
+        "positions": old.positions.weight.detach(),
         "qkv": modern.blocks[1].attention.qkv.weight.detach(),
         "gate": modern.blocks[0].mlp.gate.weight.detach(),
         "up": modern.blocks[2].mlp.up.weight.detach(),
@@ -269,17 +269,17 @@ def test_each_layer_has_a_cache_of_its_own(solution, draw):
 @part("model.Transformer")
 @needs(*ALL)
 @weight(0.5)
-@satisfies(all_of(same("in pieces", "at once"), same("old in pieces", "old at once")))
+@satisfies(all_of(same("in chunks", "at once"), same("old in chunks", "old at once")))
 def test_caches_stand_for_the_tokens_before(solution, draw):
-    """Fed in pieces with caches, a text has the logits that it has at once: modern or old, padded on the left or not."""
+    """Fed in chunks with caches, a sequence has the logits that it has at once: modern or old, padded on the left or not."""
     tokens, positions = draw.integers(0, 11, 2, 8), torch.tensor([[-1, -1, 0, 1, 2, 3, 4, 5], [0, 1, 2, 3, 4, 5, 6, 7]])
     found = {}
     for name, fields in (("", {"n_heads": 4, "n_kv_heads": 2}), ("old ", OLD)):
         model = draw.fill_(build(solution, **fields))
         with torch.no_grad():
             caches = model.new_caches(2, 8)
-            pieces = [model(tokens[:, a:b], positions[:, a:b], caches) for a, b in ((0, 5), (5, 6), (6, 8))]
-            found |= {f"{name}in pieces": torch.cat(pieces, 1)[:, 2:], f"{name}at once": model(tokens, positions)[:, 2:]}
+            chunks = [model(tokens[:, a:b], positions[:, a:b], caches) for a, b in ((0, 5), (5, 6), (6, 8))]
+            found |= {f"{name}in chunks": torch.cat(chunks, 1)[:, 2:], f"{name}at once": model(tokens, positions)[:, 2:]}
     return found
 
 

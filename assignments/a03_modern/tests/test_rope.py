@@ -18,25 +18,25 @@ from autograder.check import (
 )
 from autograder.observation.leaf import numbers
 
-LATER = 60_000  # how far texts are moved on where only distances should count
+LATER = 60_000  # how far sequences are moved on where only distances should count
 BFLOAT16 = 4 << 16  # four units in the last place of bfloat16, in those of float32
 
 
-def turns(draw, *shape):
+def drawn_rotation(draw, *shape):
     """Cosines and sines of drawn angles."""
     angles = draw.uniform(-3.2, 3.2, *shape)
     return angles.cos(), angles.sin()
 
 
 def falls(leaf, lengths):
-    """The mean over each stretch of this leaf is less than that over the one before; lengths: of the stretches."""
+    """The mean over each segment of this leaf is less than that over the one before. lengths: of the segments."""
 
     def holds(seen):
         values, _ = numbers(seen[leaf])
         means = [part.mean() for part in np.split(values, np.cumsum(lengths)[:-1])]
         rising = [i for i in range(1, len(means)) if not means[i] < means[i - 1]]
         return (
-            None if not rising else f"the mean of {leaf} should fall from stretch to stretch; it is {np.round(means, 3).tolist()}"
+            None if not rising else f"the mean of {leaf} should fall from segment to segment; it is {np.round(means, 3).tolist()}"
         )
 
     return holds
@@ -46,16 +46,21 @@ def falls(leaf, lengths):
 @weight(1)
 @matches_reference
 def test_rates_fall_from_one_to_nearly_one_over_base(solution, draw):
-    """Pair i turns at base^(−2i / head_dim) radians a position, in float64."""
+    """Pair i rotates at base^(−2i / head_dim) radians a position, in float64."""
     rates = solution.rope.frequencies
-    return {"usual": rates(10), "base 50": rates(8, 50.0), "slow ones": rates(64)[-4:], "long texts": rates(16, 500_000.0)[-2:]}
+    return {
+        "usual": rates(10),
+        "base 50": rates(8, 50.0),
+        "slow ones": rates(64)[-4:],
+        "long sequences": rates(16, 500_000.0)[-2:],
+    }
 
 
 @part("rope.frequencies")
 @weight(1)
 @matches_reference
 def test_odd_width_is_refused(solution, draw):
-    """Channels turn in pairs: an odd head_dim, or none at all, is a ValueError; one pair is enough."""
+    """Channels are rotated in pairs: an odd head_dim, or none at all, is a ValueError; one pair is enough."""
     rates = solution.rope.frequencies
     return {"odd": refusal(lambda: rates(7)), "none": refusal(lambda: rates(0)), "one pair": rates(2), "two pairs": rates(4)}
 
@@ -64,9 +69,9 @@ def test_odd_width_is_refused(solution, draw):
 @weight(1)
 @matches_reference
 def test_neighbours_turn_as_a_pair(solution, draw):
-    """Channels 2i and 2i + 1 turn by the angle of pair i, counter-clockwise, and gradients turn back."""
-    x, turn = draw.normal(2, 3, 5, 8).requires_grad_(), turns(draw, 5, 4)
-    out = solution.rope.rotate(x, turn)
+    """Channels 2i and 2i + 1 are rotated by the angle of pair i, counter-clockwise, and gradients are rotated back."""
+    x, rotation = draw.normal(2, 3, 5, 8).requires_grad_(), drawn_rotation(draw, 5, 4)
+    out = solution.rope.rotate(x, rotation)
     return {"out": out, "grad": draw.backward(out)}
 
 
@@ -75,9 +80,9 @@ def test_neighbours_turn_as_a_pair(solution, draw):
 @matches_reference
 def test_halves_turn_as_pairs(solution, draw):
     """In the other layout channels i and i + head_dim / 2 are pair i, and the result is in that layout too."""
-    x, turn = draw.normal(2, 5, 6).requires_grad_(), turns(draw, 5, 3)
-    out = solution.rope.rotate(x, turn, "half")
-    return {"out": out, "grad": draw.backward(out), "by name": solution.rope.rotate(x, turn, layout="half")}
+    x, rotation = draw.normal(2, 5, 6).requires_grad_(), drawn_rotation(draw, 5, 3)
+    out = solution.rope.rotate(x, rotation, "half")
+    return {"out": out, "grad": draw.backward(out), "by name": solution.rope.rotate(x, rotation, layout="half")}
 
 
 @part("rope.rotate")
@@ -85,8 +90,8 @@ def test_halves_turn_as_pairs(solution, draw):
 @satisfies(all_of(same("norms", "norms before"), same("half norms", "half norms before")))
 def test_norms_stay_what_they_are(solution, draw):
     """A rotation keeps the norm of every pair, and so of every vector, in either layout."""
-    x, turn = draw.normal(3, 4, 10, scale=5), turns(draw, 4, 5)
-    out, half = solution.rope.rotate(x, turn), solution.rope.rotate(x, turn, "half")
+    x, rotation = draw.normal(3, 4, 10, scale=5), drawn_rotation(draw, 4, 5)
+    out, half = solution.rope.rotate(x, rotation), solution.rope.rotate(x, rotation, "half")
     return {
         "norms": out.unflatten(-1, (5, 2)).norm(dim=-1),
         "norms before": x.unflatten(-1, (5, 2)).norm(dim=-1),
@@ -100,16 +105,16 @@ def test_norms_stay_what_they_are(solution, draw):
 @weight(1)
 @matches_reference
 def test_one_rotation_serves_many_heads(solution, draw):
-    """Axes in front are broadcast: one rotation for all texts and heads, or one for each; one token, one pair, strided tokens."""
-    rotate, each = solution.rope.rotate, turns(draw, 2, 1, 4, 3)
+    """Leading axes are broadcast: one rotation for all sequences and heads, or one each; one token, one pair, strided tokens."""
+    rotate, each = solution.rope.rotate, drawn_rotation(draw, 2, 1, 4, 3)
     return {
-        "one for all": rotate(draw.normal(2, 3, 4, 6), turns(draw, 4, 3)),
-        "one for each text": rotate(draw.normal(2, 3, 4, 6), each),
+        "one for all": rotate(draw.normal(2, 3, 4, 6), drawn_rotation(draw, 4, 3)),
+        "one for each sequence": rotate(draw.normal(2, 3, 4, 6), each),
         "the same, half": rotate(draw.normal(2, 3, 4, 6), each, "half"),
-        "no batch": rotate(draw.normal(4, 2), turns(draw, 4, 1)),
-        "one token": rotate(draw.normal(3, 1, 4), turns(draw, 1, 2)),
-        "strided": rotate(draw.normal(2, 6, 4).mT, turns(draw, 4, 3), "half"),
-        "double": rotate(draw.normal(4, 6, dtype=torch.float64), [t.double() for t in turns(draw, 4, 3)]),
+        "no batch": rotate(draw.normal(4, 2), drawn_rotation(draw, 4, 1)),
+        "one token": rotate(draw.normal(3, 1, 4), drawn_rotation(draw, 1, 2)),
+        "strided": rotate(draw.normal(2, 6, 4).mT, drawn_rotation(draw, 4, 3), "half"),
+        "double": rotate(draw.normal(4, 6, dtype=torch.float64), [t.double() for t in drawn_rotation(draw, 4, 3)]),
     }
 
 
@@ -117,16 +122,16 @@ def test_one_rotation_serves_many_heads(solution, draw):
 @weight(1)
 @matches_reference
 def test_low_precision_is_raised_before_it_turns(solution, draw):
-    """float16 tokens turn in float32 and come back as float16: where two large products nearly cancel, the rest is right."""
+    """float16 tokens are rotated in float32 and come back as float16: where two large products nearly cancel, the rest is right."""
     angles = draw.tensor([[0.7861, 0.7843, 0.7867]])  # near π/4, so that of (a, a) nothing is left in the first channel
     x = draw.tensor([[1000.0, 1000.0, -700.0, -700.0, 300.0, 300.0]], dtype=torch.float16)
-    rotate, turn = solution.rope.rotate, (angles.cos(), angles.sin())
-    out, half = rotate(x, turn), rotate(x[:, [0, 2, 4, 1, 3, 5]], turn, "half")
+    rotate, rotation = solution.rope.rotate, (angles.cos(), angles.sin())
+    out, half = rotate(x, rotation), rotate(x[:, [0, 2, 4, 1, 3, 5]], rotation, "half")
     return {
         "what is left": out[:, ::2],
         "half": half[:, :3],
         "large": out[:, 1::2],
-        "bfloat16": rotate(draw.normal(2, 6, dtype=torch.bfloat16), turn),
+        "bfloat16": rotate(draw.normal(2, 6, dtype=torch.bfloat16), rotation),
     }
 
 
@@ -135,9 +140,9 @@ def test_low_precision_is_raised_before_it_turns(solution, draw):
 @matches_reference
 def test_there_are_two_layouts(solution, draw):
     """Another layout than the two is a ValueError."""
-    x, turn = draw.normal(2, 4), turns(draw, 2, 2)
-    refused = [refusal(lambda name=name: solution.rope.rotate(x, turn, name)) for name in ("halves", "", None)]
-    return {"refused": refused, "out": solution.rope.rotate(x, turn, "interleaved")}
+    x, rotation = draw.normal(2, 4), drawn_rotation(draw, 2, 2)
+    refused = [refusal(lambda name=name: solution.rope.rotate(x, rotation, name)) for name in ("halves", "", None)]
+    return {"refused": refused, "out": solution.rope.rotate(x, rotation, "interleaved")}
 
 
 @part("rope.half_order")
@@ -152,14 +157,14 @@ def test_first_channels_stand_before_second_ones(solution, draw):
 @part("rope.half_order")
 @needs("rope.rotate")
 @weight(1)
-@satisfies(same("turned, then reordered", "reordered, then turned"))
+@satisfies(same("rotated, then reordered", "reordered, then rotated"))
 def test_layouts_agree_through_the_permutation(solution, draw):
-    """Turning in one layout and reordering gives what reordering and turning in the other gives, and the inverse leads back."""
-    x, turn, order = draw.normal(2, 4, 12), turns(draw, 4, 6), solution.rope.half_order(12)
-    reordered = solution.rope.rotate(x[..., order], turn, "half")
+    """Rotating in one layout and reordering gives what reordering and rotating in the other gives, and the inverse leads back."""
+    x, rotation, order = draw.normal(2, 4, 12), drawn_rotation(draw, 4, 6), solution.rope.half_order(12)
+    reordered = solution.rope.rotate(x[..., order], rotation, "half")
     return {
-        "turned, then reordered": solution.rope.rotate(x, turn)[..., order],
-        "reordered, then turned": reordered,
+        "rotated, then reordered": solution.rope.rotate(x, rotation)[..., order],
+        "reordered, then rotated": reordered,
         "back": reordered[..., order.argsort()],
     }
 
@@ -202,12 +207,12 @@ def test_the_two_directions_undo_each_other(solution, draw):
 @weight(1)
 @satisfies(same("interleaved", "half"))
 def test_scores_survive_a_change_of_layout(solution, draw):
-    """With the rows of both projections reordered and the rotation told so, every score of every head stays what it was."""
-    x, wq, wk, turn = draw.normal(5, 6), draw.normal(24, 6), draw.normal(24, 6), turns(draw, 5, 4)
+    """With the rows of both projections reordered and the new layout in `rotate`, every score of every head stays what it was."""
+    x, wq, wk, rotation = draw.normal(5, 6), draw.normal(24, 6), draw.normal(24, 6), drawn_rotation(draw, 5, 4)
 
     def scores(wq, wk, layout):
         heads = [(x @ w.T).unflatten(-1, (3, 8)).transpose(0, 1) for w in (wq, wk)]
-        q, k = (solution.rope.rotate(h, turn, layout) for h in heads)
+        q, k = (solution.rope.rotate(h, rotation, layout) for h in heads)
         return q @ k.mT
 
     as_half = [solution.rope.reorder_projection(w, 3, "half") for w in (wq, wk)]
@@ -249,7 +254,7 @@ def test_angle_is_absolute_position_times_rate(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_table_grows_with_the_text(solution, draw):
-    """Short texts first, then longer ones, then what lies beyond any table, then short ones again: always the same angles."""
+    """Short sequences first, then longer ones, then what lies beyond any table, then short ones again: always the same angles."""
     rotary, real = solution.rope.RotaryEmbedding(4, 500.0), torch.get_default_dtype()
     asked = {"short": [0, 1, 2], "next": [3], "long": [2, 40, 299], "beyond": [8190, 8192, 20_011], "short again": [1, 298]}
     return {name: torch.stack(rotary(torch.tensor(positions), real)) for name, positions in asked.items()}
@@ -265,8 +270,8 @@ def test_scores_depend_on_the_distance_alone(solution, draw):
     rotary = solution.rope.RotaryEmbedding(32)
 
     def score(step):
-        turned = [solution.rope.rotate(x, rotary(places + step, x.dtype)) for x, places in ((q, m), (k, n))]
-        return (turned[0] * turned[1]).sum(-1)
+        rotated = [solution.rope.rotate(x, rotary(positions + step, x.dtype)) for x, positions in ((q, m), (k, n))]
+        return (rotated[0] * rotated[1]).sum(-1)
 
     return {"here": score(0), "nearby": score(1000), "later": score(LATER)}
 
@@ -276,14 +281,14 @@ def test_scores_depend_on_the_distance_alone(solution, draw):
 @weight(0.5)
 @satisfies(same("here", "later", ulps=BFLOAT16))
 def test_scores_of_bfloat16_depend_on_the_distance_alone(solution, draw):
-    """The same for bfloat16 vectors: positions beyond 256 are still told apart, and only the vectors themselves are rounded."""
+    """The same for bfloat16 vectors: positions beyond 256 are still different, and only the vectors themselves are rounded."""
     m, n = draw.integers(0, 512, 64), draw.integers(0, 512, 64)
     q, k = (draw.normal(64, 32, dtype=torch.bfloat16) for _ in range(2))
     rotary = solution.rope.RotaryEmbedding(32).to(torch.bfloat16)
 
     def score(step):
-        turned = [solution.rope.rotate(x, rotary(places + step, x.dtype)) for x, places in ((q, m), (k, n))]
-        return (turned[0].float() * turned[1].float()).sum(-1)
+        rotated = [solution.rope.rotate(x, rotary(positions + step, x.dtype)) for x, positions in ((q, m), (k, n))]
+        return (rotated[0].float() * rotated[1].float()).sum(-1)
 
     cos, sin = rotary(m + LATER, torch.bfloat16)
     return {
@@ -327,7 +332,7 @@ def test_scaled_rates_turn_the_pairs(solution, draw):
 @weight(0.5)
 @satisfies(all_of(at_most("tables computed", 20), at_most("longest table", 20_000)), random=("tables computed", "longest table"))
 def test_tables_are_kept_for_the_next_token(solution, draw):
-    """Writing 400 tokens one by one computes tables a few times, not 400 times; a position in the millions builds no table up to it."""
+    """For 400 tokens one by one tables are computed a few times, not 400; a position in the millions builds no table up to it."""
     rotary, sizes, real = solution.rope.RotaryEmbedding(4), [], torch.get_default_dtype()
     compute = rotary.compute
     rotary.compute = lambda positions: (sizes.append(positions.numel()), compute(positions))[1]
@@ -353,7 +358,7 @@ def test_endless_stream_needs_no_endless_table(solution, draw):
 @weight(1)
 @matches_reference
 def test_bound_is_the_mean_length_of_partial_sums(solution, draw):
-    """For each distance: turned unit vectors are added up pair by pair, and the lengths of all partial sums averaged."""
+    """For each distance: rotated unit vectors are added up pair by pair, and the lengths of all partial sums averaged."""
     theta = draw.tensor([1.0, 0.3, 0.1, 0.03, 0.01])
     distances = torch.tensor([0, 1, 2, 5, 40, 3])
     return {
@@ -368,6 +373,6 @@ def test_bound_is_the_mean_length_of_partial_sums(solution, draw):
 @weight(1)
 @satisfies(falls("bound", [1, 15, 48, 192]))
 def test_bound_falls_with_the_distance(solution, draw):
-    """With the paper's rates the bound is largest at distance 0 and falls from stretch to stretch, though in waves."""
+    """With the paper's rates the bound is largest at distance 0 and falls from segment to segment, though in waves."""
     theta = solution.rope.frequencies(128).to(torch.get_default_dtype())
     return {"bound": solution.rope.decay_bound(torch.arange(256), theta)}

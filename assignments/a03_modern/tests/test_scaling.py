@@ -47,7 +47,7 @@ def test_ntk_is_the_table_of_another_base(solution, draw):
 @weight(1)
 @matches_reference
 def test_yarn_slows_pairs_by_how_seldom_they_turn(solution, draw):
-    """Between the two limits a pair keeps a share of its rate that grows in a straight line with its turns in the trained length."""
+    """Between the two limits a pair keeps a share of its rate that grows linearly with its rotations in the trained length."""
     yarn = solution.scaling.yarn
     return {
         "512 positions": yarn(rates(draw, 32), 4.0, 512),
@@ -61,7 +61,7 @@ def test_yarn_slows_pairs_by_how_seldom_they_turn(solution, draw):
 @weight(1)
 @satisfies(same("fast", "fast before"))
 def test_yarn_leaves_fast_pairs_alone(solution, draw):
-    """What turns 32 times or more in the trained length keeps its rate; what does not come round once is slowed in full."""
+    """What rotates 32 times or more in the trained length keeps its rate; what does not come round once is slowed in full."""
     theta = rates(draw, 64)
     scaled = solution.scaling.yarn(theta, 4.0, 2048)
     return {"fast": scaled[:8], "fast before": theta[:8] * 1, "slow": scaled[-12:] * 4, "between": scaled[8:-12]}
@@ -72,7 +72,7 @@ def test_yarn_leaves_fast_pairs_alone(solution, draw):
 @weight(1)
 @matches_reference
 def test_yarn_takes_other_limits(solution, draw):
-    """slow and fast, in full turns, say where the ramp begins and ends."""
+    """slow and fast, in full rotations, say where the ramp begins and ends."""
     theta = rates(draw, 24)
     return {
         "narrow": solution.scaling.yarn(theta, 8.0, 1000, slow=2.0, fast=3.0),

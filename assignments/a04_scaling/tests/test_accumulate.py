@@ -11,10 +11,10 @@ IGNORE = -100
 PARTS = ("accumulate.count_targets", "accumulate.summed_loss")
 
 
-def padded(draw, rows, time, lengths, vocab=11):
-    """Inputs and targets whose rows have these many targets that count; the rest is IGNORE."""
-    inputs, targets = draw.integers(0, vocab, rows, time), draw.integers(0, vocab, rows, time)
-    return inputs, targets.masked_fill(torch.arange(time) >= torch.tensor(lengths)[:, None], IGNORE)
+def padded(draw, batch_size, seq_len, lengths, vocab=11):
+    """Inputs and targets whose sequences have these many targets that count. The rest is IGNORE."""
+    inputs, targets = draw.integers(0, vocab, batch_size, seq_len), draw.integers(0, vocab, batch_size, seq_len)
+    return inputs, targets.masked_fill(torch.arange(seq_len) >= torch.tensor(lengths)[:, None], IGNORE)
 
 
 def small_model(draw):
@@ -31,13 +31,13 @@ def gradients(model):
 @weight(1)
 @matches_reference
 def test_rows_are_shared_out(solution, draw):
-    """All rows in their order, in as many parts as asked for, sizes that differ by one at most, the larger first."""
+    """All sequences in their order, in as many micro-batches as asked for, sizes that differ by one at most, the larger first."""
     split = solution.accumulate.split_batch
     batch = draw.integers(0, 50, 9, 3), draw.integers(0, 50, 9, 3)
     return {
-        "seven in three": [list(part) for part in split(tuple(x[:7] for x in batch), 3)],
-        "nine in four": [list(part) for part in split(batch, 4)],
-        "rows": [[len(part[0]) for part in split(batch, n)] for n in (1, 2, 5, 6, 9)],
+        "seven in three": [list(micro_batch) for micro_batch in split(tuple(x[:7] for x in batch), 3)],
+        "nine in four": [list(micro_batch) for micro_batch in split(batch, 4)],
+        "sizes": [[len(micro_batch[0]) for micro_batch in split(batch, n)] for n in (1, 2, 5, 6, 9)],
         "refused": [refusal(lambda n=n: split(batch, n)) for n in (0, 10)],
     }
 
@@ -46,11 +46,11 @@ def test_rows_are_shared_out(solution, draw):
 @weight(1)
 @matches_reference
 def test_targets_that_count(solution, draw):
-    """Targets of all parts that are not IGNORE; token 0 counts, and a part may hold none that does."""
+    """Targets of all micro-batches that are not IGNORE; token 0 counts, and a micro-batch may hold none that does."""
     count, batch = solution.accumulate.count_targets, padded(draw, 4, 6, [6, 1, 0, 3])
     zeros = torch.zeros(2, 3, dtype=torch.int64)
-    parts = [tuple(x[:3] for x in batch), tuple(x[3:] for x in batch)]
-    total = count(parts)
+    micro_batches = [tuple(x[:3] for x in batch), tuple(x[3:] for x in batch)]
+    total = count(micro_batches)
     return {
         "total": total,
         "kind": type(total).__name__,
@@ -104,9 +104,11 @@ def test_sixteen_bits_are_summed_in_thirty_two(solution, draw):
 @part("accumulate.accumulate_gradients")
 @needs("accumulate.split_batch", *PARTS)
 @weight(1.5)
-@satisfies(all_of(*(same(f"parts.{name}", f"whole.{name}") for name in ("0.weight", "2.weight", "2.bias")), same("mean", "loss")))
+@satisfies(
+    all_of(*(same(f"micro-batches.{name}", f"whole.{name}") for name in ("0.weight", "2.weight", "2.bias")), same("mean", "loss"))
+)
 def test_parts_give_the_gradient_of_the_whole(solution, draw):
-    """Uneven padding and all: gradients and loss of the parts are those of PyTorch's mean over the whole batch."""
+    """Uneven padding and all: gradients and loss of the micro-batches are those of PyTorch's mean over the whole batch."""
     model = small_model(draw)
     batch = padded(draw, 7, 5, [5, 1, 2, 0, 5, 3, 1])
     loss = F.cross_entropy(model(batch[0]).flatten(0, -2), batch[1].flatten(), ignore_index=IGNORE)
@@ -114,7 +116,7 @@ def test_parts_give_the_gradient_of_the_whole(solution, draw):
     whole = {name: gradient.clone() for name, gradient in gradients(model).items()}
     model.zero_grad()
     mean = solution.accumulate.accumulate_gradients(model, solution.accumulate.split_batch(batch, 3))
-    return {"parts": gradients(model), "whole": whole, "mean": mean, "loss": loss.item()}
+    return {"micro-batches": gradients(model), "whole": whole, "mean": mean, "loss": loss.item()}
 
 
 @part("accumulate.accumulate_gradients")
@@ -122,11 +124,11 @@ def test_parts_give_the_gradient_of_the_whole(solution, draw):
 @weight(1)
 @matches_reference
 def test_one_part_may_be_all_padding(solution, draw):
-    """Parts of any sizes, one with a single target and one with none, are weighed by their targets; the mean is a number."""
+    """Micro-batches of any sizes, one with a single target, one with none, are weighed by their targets; the mean is a number."""
     model = small_model(draw)
-    parts = [padded(draw, *sizes) for sizes in ((2, 4, [4, 4]), (1, 6, [1]), (3, 2, [0, 0, 0]), (1, 3, [3]))]
-    mean = solution.accumulate.accumulate_gradients(model, parts)
-    nothing = refusal(lambda: solution.accumulate.accumulate_gradients(small_model(draw), parts[2:3]))
+    micro_batches = [padded(draw, *sizes) for sizes in ((2, 4, [4, 4]), (1, 6, [1]), (3, 2, [0, 0, 0]), (1, 3, [3]))]
+    mean = solution.accumulate.accumulate_gradients(model, micro_batches)
+    nothing = refusal(lambda: solution.accumulate.accumulate_gradients(small_model(draw), micro_batches[2:3]))
     return {"gradients": gradients(model), "mean": mean, "kind": type(mean).__name__, "nothing to divide by": nothing}
 
 
@@ -136,12 +138,12 @@ def test_one_part_may_be_all_padding(solution, draw):
 @matches_reference
 def test_gradients_that_are_there_stay(solution, draw):
     """What stands in .grad already stays in the sum; parameters themselves do not move; a frozen one gets no gradient."""
-    model, parts = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
+    model, micro_batches = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
     model[2].weight.requires_grad_(False)
     model[2].bias.grad = draw.normal(11).clone()
-    mean = solution.accumulate.accumulate_gradients(model, parts)
+    mean = solution.accumulate.accumulate_gradients(model, micro_batches)
     once = model[0].weight.grad.clone()
-    again = solution.accumulate.accumulate_gradients(model, parts)
+    again = solution.accumulate.accumulate_gradients(model, micro_batches)
     return {
         "once": once,
         "gradients": gradients(model),
@@ -156,11 +158,14 @@ def test_gradients_that_are_there_stay(solution, draw):
 @matches_reference
 def test_total_is_what_is_divided_by(solution, draw):
     """With a total, gradients and the loss that comes back are this share of a batch with that many targets; 0 is a ValueError."""
-    model, parts = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
-    share = solution.accumulate.accumulate_gradients(model, parts, 15)
+    model, micro_batches = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
+    share = solution.accumulate.accumulate_gradients(model, micro_batches, 15)
     seen = {"share": share, "gradients": {name: gradient.clone() for name, gradient in gradients(model).items()}}
     none = solution.accumulate.accumulate_gradients(small_model(draw), [], 4)
-    return seen | {"no parts": none, "zero": refusal(lambda: solution.accumulate.accumulate_gradients(model, parts, 0))}
+    return seen | {
+        "no micro-batches": none,
+        "zero": refusal(lambda: solution.accumulate.accumulate_gradients(model, micro_batches, 0)),
+    }
 
 
 @part("accumulate.accumulate_gradients")
@@ -169,8 +174,8 @@ def test_total_is_what_is_divided_by(solution, draw):
 @matches_reference
 def test_scale_is_in_the_gradient_and_not_in_the_loss(solution, draw):
     """Gradients are those of scale times the loss, and what comes back is the loss without it."""
-    model, parts = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
-    mean = solution.accumulate.accumulate_gradients(model, parts, scale=1024.0)
+    model, micro_batches = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])]
+    mean = solution.accumulate.accumulate_gradients(model, micro_batches, scale=1024.0)
     return {"gradients": gradients(model), "mean": mean}
 
 
@@ -179,12 +184,12 @@ def test_scale_is_in_the_gradient_and_not_in_the_loss(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_autocast_is_on_where_it_is_asked_for(solution, draw):
-    """Each part goes through the model under autocast of this dtype, and without for float32; gradients are the parameters' kind."""
-    model, parts, seen = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])], []
+    """Each micro-batch runs under autocast of this dtype, and without for float32; gradients are the parameters' kind."""
+    model, micro_batches, seen = small_model(draw), [padded(draw, 2, 3, [3, 1]), padded(draw, 1, 3, [2])], []
     model.register_forward_hook(lambda *_: seen.append(f"{torch.is_autocast_enabled('cpu')} {torch.get_autocast_dtype('cpu')}"))
-    solution.accumulate.accumulate_gradients(model, parts, dtype=torch.bfloat16)
+    solution.accumulate.accumulate_gradients(model, micro_batches, dtype=torch.bfloat16)
     lower = list(seen)
-    solution.accumulate.accumulate_gradients(model, parts)
+    solution.accumulate.accumulate_gradients(model, micro_batches)
     return {
         "bfloat16": lower,
         "float32": [one.split()[0] for one in seen[2:]],
@@ -198,7 +203,7 @@ def test_autocast_is_on_where_it_is_asked_for(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_each_part_goes_back_before_the_next_one_comes(solution, draw):
-    """One forward and one backward pass for each part, in turn, so that one part's activations are there at a time."""
+    """Each micro-batch has its forward and backward pass before the next one, so one graph is in memory at a time."""
     model, order = small_model(draw), []
     model.register_forward_hook(lambda *_: order.append("forward"))
     model[2].bias.register_hook(lambda gradient: order.append("backward"))
@@ -212,11 +217,11 @@ def test_each_part_goes_back_before_the_next_one_comes(solution, draw):
 @limits(seconds=30)
 @fits_in_memory(growth=4 << 20)
 def test_more_parts_need_no_more_memory(solution, draw):
-    """Sixteen parts take the memory of two; each of them has logits of 2 MB."""
+    """Sixteen micro-batches take the memory of two; each of them has logits of 2 MB."""
     model = nn.Sequential(nn.Embedding(512, 16), nn.Linear(16, 512)).to(torch.float32)
     draw.fill_(model)
     yield
-    for n_parts in (2, 16):
+    for n_micro_batches in (2, 16):
         model.zero_grad()
-        parts = [padded(draw, 8, 128, [128] * 8, 512) for _ in range(n_parts)]
-        yield {"mean": solution.accumulate.accumulate_gradients(model, parts)}
+        micro_batches = [padded(draw, 8, 128, [128] * 8, 512) for _ in range(n_micro_batches)]
+        yield {"mean": solution.accumulate.accumulate_gradients(model, micro_batches)}

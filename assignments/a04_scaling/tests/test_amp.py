@@ -19,10 +19,10 @@ STEP = (
 )
 
 
-def batch(draw, lengths, time=4):
-    """Rows with these many targets that count."""
-    inputs, targets = draw.integers(0, 11, len(lengths), time), draw.integers(0, 11, len(lengths), time)
-    return inputs, targets.masked_fill(torch.arange(time) >= torch.tensor(lengths)[:, None], IGNORE)
+def batch(draw, lengths, seq_len=4):
+    """Sequences with these many targets that count."""
+    inputs, targets = draw.integers(0, 11, len(lengths), seq_len), draw.integers(0, 11, len(lengths), seq_len)
+    return inputs, targets.masked_fill(torch.arange(seq_len) >= torch.tensor(lengths)[:, None], IGNORE)
 
 
 def small_model(draw):
@@ -144,7 +144,7 @@ def test_step_with_infinity_is_skipped(solution, draw):
             "counts stay": [float(one["step"]) for one in after[1].values()]
             == [float(one["step"]) for one in before[1].values()],
             "done": scheduler.done,
-            "rate": float(optimizer.param_groups[0]["lr"]),
+            "lr": float(optimizer.param_groups[0]["lr"]),
             "scaler": scaler.state_dict(),
         }
     return seen
@@ -155,7 +155,7 @@ def test_step_with_infinity_is_skipped(solution, draw):
 @weight(1.5)
 @matches_reference
 def test_scheduler_counts_updates(solution, draw):
-    """The update uses the rate that was set for it, and the scheduler moves on after it, once for each update that was done."""
+    """The update uses the learning rate that was set for it. Then the scheduler moves on, once for each update that is done."""
     module = with_gradients(draw, 5)
     optimizer = torch.optim.SGD(module.parameters(), lr=9.0)
     scheduler = solution.schedule.Scheduler(optimizer, lambda number: (0.5, 0.03, 0.25, 0.01)[number - 1])
@@ -168,7 +168,7 @@ def test_scheduler_counts_updates(solution, draw):
                 "parameters": values(module),
                 "skipped": skipped,
                 "done": scheduler.done,
-                "rate": float(optimizer.param_groups[0]["lr"]),
+                "lr": float(optimizer.param_groups[0]["lr"]),
             }
         )
     return {"course": course, "norm": norm}
@@ -193,26 +193,26 @@ def test_scaler_hears_of_every_step(solution, draw):
 @part("amp.training_step")
 @needs(*STEP, "accumulate.split_batch", "amp.apply_gradients")
 @weight(1)
-@satisfies(same("parts", "whole"))
+@satisfies(same("micro-batches", "whole"))
 def test_parts_are_one_update(solution, draw):
-    """Three steps with batches in four uneven parts leave the weights of three steps with the whole batches; one update each."""
+    """Three steps in four uneven micro-batches each leave the weights of three steps with whole batches; one update each."""
     found, losses, updates = [], [], []
     batches = [batch(draw, [4, 1, 0, 3, 2, 4, 1]) for _ in range(3)]
-    for n_parts in (1, 4):
+    for n_micro_batches in (1, 4):
         model = small_model(draw)
         optimizer = torch.optim.SGD(model.parameters(), lr=0.5, momentum=0.9)
         scheduler = solution.schedule.Scheduler(optimizer, lambda number: 0.5 / number)
         done = counted(optimizer, scheduler)
         for one in batches:
-            parts = solution.accumulate.split_batch(one, n_parts)
+            micro_batches = solution.accumulate.split_batch(one, n_micro_batches)
             losses.append(
                 solution.amp.training_step(
-                    model, optimizer, parts, solution.amp.Scaler.off(), scheduler=scheduler, max_norm=0.2
+                    model, optimizer, micro_batches, solution.amp.Scaler.off(), scheduler=scheduler, max_norm=0.2
                 ).loss
             )
         found.append(torch.cat([value.flatten() for value in values(model).values()]))
         updates.append(done())
-    return {"parts": found[1], "whole": found[0], "losses": losses, "updates": updates}
+    return {"micro-batches": found[1], "whole": found[0], "losses": losses, "updates": updates}
 
 
 @part("amp.training_step")
@@ -228,7 +228,7 @@ def test_earlier_gradients_do_not_count(solution, draw):
     steps = []
     for lengths in ([4, 2], [1, 1, 4], [3]):
         step = solution.amp.training_step(model, optimizer, [batch(draw, lengths), batch(draw, [2])], scaler, max_norm=0.3)
-        steps.append([step.loss, step.gradient_norm, step.skipped])
+        steps.append([step.loss, step.grad_norm, step.skipped])
     return {"steps": steps, "parameters": values(model)}
 
 
@@ -250,7 +250,7 @@ def test_loss_and_norm_are_told_without_the_scale(solution, draw):
         )
         seen[f"scale {scale:g}"] = {
             "loss": step.loss,
-            "norm": step.gradient_norm,
+            "norm": step.grad_norm,
             "skipped": step.skipped,
             "parameters": values(model),
         }
@@ -261,7 +261,7 @@ def test_loss_and_norm_are_told_without_the_scale(solution, draw):
     skipped = {
         "skipped": step.skipped,
         "loss": step.loss,
-        "finite norm": math.isfinite(step.gradient_norm),
+        "finite norm": math.isfinite(step.grad_norm),
         "parameters": values(model),
     }
     return seen | {"with infinity": skipped, "scaler": scaler.state_dict()}
@@ -272,7 +272,7 @@ def test_loss_and_norm_are_told_without_the_scale(solution, draw):
 @weight(0.5)
 @matches_reference
 def test_step_in_sixteen_bits(solution, draw):
-    """The model runs under autocast of the dtype that was asked for, once for each part; the weights stay what they were."""
+    """The model runs under autocast of the dtype that was asked for, once for each micro-batch; the weights stay what they were."""
     model, seen = small_model(draw), []
     model.register_forward_hook(lambda *_: seen.append(f"{torch.is_autocast_enabled('cpu')} {torch.get_autocast_dtype('cpu')}"))
     scaler = solution.amp.Scaler(scale=256.0)
@@ -285,11 +285,14 @@ def test_step_in_sixteen_bits(solution, draw):
     }
 
 
-class Faint(nn.Module):
+def faint() -> nn.Module:
     """Makes what comes back through it a million times smaller."""
 
-    def forward(self, x):
-        return x * 1e-6
+    class Faint(nn.Module):
+        def forward(self, x):
+            return x * 1e-6
+
+    return Faint()
 
 
 def nearly(first, second, share):
@@ -310,7 +313,7 @@ def nearly(first, second, share):
 def test_scale_saves_faint_gradients(solution, draw):
     """Gradients of 10⁻⁷ come through float16 if the loss is scaled, as they do in float32 without; 0.1 % is lost on the way."""
     model, one = (
-        draw.fill_(nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 6), Faint(), nn.Linear(6, 11))),
+        draw.fill_(nn.Sequential(nn.Embedding(11, 6), nn.Linear(6, 6), faint(), nn.Linear(6, 11))),
         batch(draw, [4, 2, 3]),
     )
     found = {}

@@ -53,7 +53,7 @@ ODD = (
 
 
 def row(tokens):
-    """Tokens as a tensor, so that a report shows the first one that departs."""
+    """Tokens as a tensor, so that a report shows the first one that differs."""
     return torch.tensor(list(tokens), dtype=torch.int64)
 
 
@@ -85,8 +85,8 @@ def prose(draw, size, n_words=16_000):
     spelled = "".join("etaoinsrhdlucmfywgpbv"[i] for i in drawn.tolist())
     words = [spelled[end - length : end] for end, length in zip(accumulate(lengths), lengths, strict=True)]
     share = np.cumsum(1 / (np.arange(n_words) + 2.7))
-    places = np.searchsorted(share / share[-1], draw.uniform(0, 1, size // 5).numpy()).clip(max=n_words - 1)
-    return " ".join(words[i] for i in places.tolist())[:size]
+    drawn = np.searchsorted(share / share[-1], draw.uniform(0, 1, size // 5).numpy()).clip(max=n_words - 1)
+    return " ".join(words[i] for i in drawn.tolist())[:size]
 
 
 def calls_of_libraries(solution, work):
@@ -110,7 +110,7 @@ def calls_of_libraries(solution, work):
 
 
 def equal(first, second):
-    """Two rows of tokens are the same, whatever is in them."""
+    """Two sequences of tokens are the same, whatever is in them."""
 
     def holds(seen):
         a, b = seen[first].values, seen[second].values
@@ -125,7 +125,7 @@ def equal(first, second):
 @weight(1)
 @matches_reference
 def test_special_texts_stand_at_odd_places(solution, draw):
-    """Ordinary pieces stand at even places, empty ones too, special ones at odd places; joined they are the text."""
+    """Ordinary segments stand at even indices, empty ones too, special ones at odd indices; joined they are the text."""
     split = solution.bpe.split_special
     return {
         "between": split("one<|end|>two[s]three", SPECIAL),
@@ -142,7 +142,7 @@ def test_special_texts_stand_at_odd_places(solution, draw):
 @weight(1)
 @matches_reference
 def test_longest_special_text_counts_and_signs_mean_themselves(solution, draw):
-    """Of specials that begin at one place the longest counts; signs such as |, [, ., ( and * stand for themselves."""
+    """Of specials that begin at one position the longest counts; signs such as |, [, ., ( and * stand for themselves."""
     split = solution.bpe.split_special
     return {
         "longest": split("x<|end|>er<|end|>e", SPECIAL),
@@ -198,7 +198,7 @@ def test_texts_come_one_by_one(solution, draw):
 @weight(1)
 @matches_reference
 def test_every_occurrence_becomes_one_token(solution, draw):
-    """Each place where the pair stands becomes the new token; everything else stays, first and last tokens too."""
+    """Each position where the pair stands becomes the new token; everything else stays, first and last tokens too."""
     merge, ids = solution.bpe.merge, [1, 2, 3, 1, 2, 2, 1, 1, 2]
     seen = {"several": row(merge(ids, (1, 2), 9)), "ids": row(ids), "none": row(merge(ids, (3, 3), 9))}
     drawn = draw.integers(0, 3, 200).tolist()
@@ -379,7 +379,7 @@ def test_special_texts_are_tokens_only_where_they_are_allowed(solution, draw):
 @needs("bpe.merge", "bpe.split_special")
 @weight(1)
 @satisfies(
-    all_of(equal("whole", "in pieces"), at_most("chunks read before the first token", 8)),
+    all_of(equal("whole", "in chunks"), at_most("chunks read before the first token", 8)),
     random=("chunks read before the first token",),
 )
 def test_chunks_give_the_tokens_of_the_whole(solution, draw):
@@ -394,7 +394,7 @@ def test_chunks_give_the_tokens_of_the_whole(solution, draw):
     next(iter(lazily))
     return {
         "whole": row(token for _, allow in sizes for token in whole[allow]),
-        "in pieces": row(token for size, allow in sizes for token in tokenizer.encode_chunks(cut(size), allow)),
+        "in chunks": row(token for size, allow in sizes for token in tokenizer.encode_chunks(cut(size), allow)),
         "empty chunks": row(tokenizer.encode_chunks(["", "the c", "", "at", ""])),
         "nothing": len(list(tokenizer.encode_chunks([]))),
         "chunks read before the first token": len(read),
@@ -413,8 +413,8 @@ def test_file_is_encoded_as_it_is(solution, draw):
     broken.write_bytes(b"the cat \xe9 the")
     return {
         "in one": row(tokenizer.encode_file(path)),
-        "in small chunks": row(tokenizer.encode_file(str(path), chunk=3)),
-        "special": row(tokenizer.encode_file(path, allow_special=True, chunk=5)),
+        "in small chunks": row(tokenizer.encode_file(str(path), chunk_size=3)),
+        "special": row(tokenizer.encode_file(path, allow_special=True, chunk_size=5)),
         "broken": refusal(lambda: list(tokenizer.encode_file(broken))),
     }
 

@@ -9,7 +9,7 @@ from autograder.check import answers_by_hand, part
 @weight(1)
 @answers_by_hand("bytes_per_token", digits=3)
 def test_bytes_per_token(solution, draw):
-    """The first sum: bytes per token after three merges."""
+    """The first problem: bytes per token after three merges."""
     return {"answer": solution.by_hand["bytes_per_token"]}
 
 
@@ -17,7 +17,7 @@ def test_bytes_per_token(solution, draw):
 @weight(1)
 @answers_by_hand("loss", digits=3)
 def test_loss(solution, draw):
-    """The second sum: the loss of a batch in three parts."""
+    """The second problem: the loss of a batch in three micro-batches."""
     return {"answer": solution.by_hand["loss"]}
 
 
@@ -25,7 +25,7 @@ def test_loss(solution, draw):
 @weight(1)
 @answers_by_hand("learning_rate", digits=3)
 def test_learning_rate(solution, draw):
-    """The third sum: a learning rate in the decay."""
+    """The third problem: a learning rate in the decay."""
     return {"answer": solution.by_hand["learning_rate"]}
 
 
@@ -33,5 +33,5 @@ def test_learning_rate(solution, draw):
 @weight(1)
 @answers_by_hand("interval", digits=3)
 def test_interval(solution, draw):
-    """The fourth sum: how often to save."""
+    """The fourth problem: how often to save."""
     return {"answer": solution.by_hand["interval"]}

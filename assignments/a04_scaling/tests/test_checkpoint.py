@@ -14,7 +14,7 @@ from torch import nn
 
 from autograder.check import matches_reference, needs, part, refusal, satisfies
 
-CHANCE = ("checkpoint.random_state", "checkpoint.restore_random_state")
+RANDOM_STATE = ("checkpoint.random_state", "checkpoint.restore_random_state")
 RUNS = 1500  # simulated runs of a statistic
 
 
@@ -32,7 +32,7 @@ class Run:
         return {"model": self.model, "optimizer": self.optimizer, "scheduler": self.scheduler}
 
     def step(self):
-        """One update on a batch that all four kinds of chance have made."""
+        """One update on a batch that all four random generators have made."""
         drawn = [random.random(), np.random.rand(), torch.rand(1, dtype=torch.float64).item()]
         batch = torch.rand(5, 3, generator=self.generator, dtype=torch.float64) + torch.tensor(drawn, dtype=torch.float64)
         self.optimizer.zero_grad()
@@ -92,7 +92,7 @@ def met(call):
 @weight(1)
 @matches_reference
 def test_snapshot_holds_everything(solution, draw):
-    """Parts, generators and the state of chance are there under their names, with the values that they have now."""
+    """Parts, generators and the random state are there under their names, with the values that they have now."""
     run = Run(solution, draw)
     seed(3)
     run.step()
@@ -131,7 +131,7 @@ def test_snapshot_does_not_train_along(solution, draw):
 
 
 @part("checkpoint.restore")
-@needs("checkpoint.snapshot", *CHANCE, "schedule.Scheduler")
+@needs("checkpoint.snapshot", *RANDOM_STATE, "schedule.Scheduler")
 @weight(1)
 @matches_reference
 def test_resumed_run_is_the_run(solution, draw):
@@ -153,20 +153,18 @@ def test_resumed_run_is_the_run(solution, draw):
         "weights": flat(second.model.state_dict()),
         "same weights": equal(first.model.state_dict(), second.model.state_dict()),
         "same moments": equal(first.optimizer.state_dict()["state"], second.optimizer.state_dict()["state"]),
-        "same rate": first.optimizer.param_groups[0]["lr"] == second.optimizer.param_groups[0]["lr"],
-        "same chance": {
-            name: torch.equal(torch.as_tensor(rest[name]), torch.as_tensor(value)) for name, value in drawn().items()
-        },
+        "same lr": first.optimizer.param_groups[0]["lr"] == second.optimizer.param_groups[0]["lr"],
+        "same draws": {name: torch.equal(torch.as_tensor(rest[name]), torch.as_tensor(value)) for name, value in drawn().items()},
         "same generator": torch.equal(first.generator.get_state(), second.generator.get_state()),
     }
 
 
 @part("checkpoint.restore")
-@needs("checkpoint.snapshot", *CHANCE, "schedule.Scheduler")
+@needs("checkpoint.snapshot", *RANDOM_STATE, "schedule.Scheduler")
 @weight(0.5)
 @matches_reference
 def test_snapshot_can_be_restored_again(solution, draw):
-    """Training on after a restore leaves the snapshot as it is, so that a second restore goes back to the same place."""
+    """Training on after a restore leaves the snapshot as it is, so that a second restore goes back to the same state."""
     run = Run(solution, draw)
     seed(6)
     run.step()
@@ -182,7 +180,7 @@ def test_snapshot_can_be_restored_again(solution, draw):
 
 
 @part("checkpoint.restore")
-@needs("checkpoint.snapshot", *CHANCE, "schedule.Scheduler")
+@needs("checkpoint.snapshot", *RANDOM_STATE, "schedule.Scheduler")
 @weight(0.5)
 @matches_reference
 def test_other_parts_are_refused(solution, draw):
@@ -207,7 +205,7 @@ def test_other_parts_are_refused(solution, draw):
 @weight(1)
 @matches_reference
 def test_four_kinds_of_chance(solution, draw):
-    """The state of Python, NumPy, PyTorch and each CUDA device is told under these names, and taking it draws nothing."""
+    """The states of Python, NumPy, PyTorch and each CUDA device come back under these names, and taking them draws nothing."""
     seed(8)
     before = random.getstate(), torch.get_rng_state()
     state = solution.checkpoint.random_state()
@@ -267,7 +265,7 @@ def tree(draw):
     """A state of all kinds of things."""
     shared = draw.normal(3, 4)
     return {
-        "model": {"weight": shared, "tied": shared, "turned": shared.T, "every second": shared[:, ::2]},
+        "model": {"weight": shared, "tied": shared, "transposed": shared.T, "every second": shared[:, ::2]},
         "state": {0: {"step": torch.tensor(3.0), "exp_avg": draw.normal(2)}, 1: {"step": torch.tensor(4.0)}},
         "kinds": [draw.integers(0, 9, 3), torch.tensor([True, False]), draw.normal(4, dtype=torch.bfloat16), torch.zeros(0, 2)],
         "group": {"betas": (0.9, 0.95), "foreach": None, "maximize": False, "lr": 1e-30, "best": math.inf, "name": "é"},
@@ -292,7 +290,7 @@ def kept(tree):
 @weight(1)
 @matches_reference
 def test_whatever_a_state_is_made_of_comes_back(solution, draw):
-    """Dicts with numbers as keys, tuples, None, tied and turned tensors, 16 bits, infinity: the tree that is read is that written."""
+    """Numbers as keys, tuples, None, tied and transposed tensors, 16 bits, infinity: the tree that is read is that written."""
     state = tree(draw)
     solution.checkpoint.write("state.safetensors", state)
     again = solution.checkpoint.read("state.safetensors")
@@ -322,19 +320,19 @@ def watched(module, work):
         return real[2](file)
 
     ours = (moved(real[0]), moved(real[1]), synced)
-    places = [  # `from os import fsync` is a name of the module's own
+    bindings = [  # `from os import fsync` is a name of the module's own
         (where, name, number)
         for where in (os, module)
         for name, value in vars(where).items()
         for number, function in enumerate(real)
         if value is function
     ]
-    for where, name, number in places:
+    for where, name, number in bindings:
         setattr(where, name, ours[number])
     try:
         work()
     finally:
-        for where, name, number in places:
+        for where, name, number in bindings:
             setattr(where, name, real[number])
     return events
 
@@ -370,11 +368,11 @@ def test_file_is_on_the_disk_before_its_name(solution, draw):
     """The new file is synced before the name moves to it, and the folder after that: a power failure finds old or new."""
     events = watched(solution.checkpoint, lambda: solution.checkpoint.write("last", {"weight": draw.normal(9)}))
     events = [event[:2] for event in events]
-    place = next((number for number, event in enumerate(events) if event[0] == "name"), len(events))
+    rename = next((number for number, event in enumerate(events) if event[0] == "name"), len(events))
     return {
-        "file synced before": ["fsync", "last.part"] in events[:place] or ["fsync", "unknown"] in events[:place],
-        "named": place < len(events),
-        "folder synced after": any(event[0] == "fsync" and event[1] in ("folder", "unknown") for event in events[place:]),
+        "file synced before": ["fsync", "last.part"] in events[:rename] or ["fsync", "unknown"] in events[:rename],
+        "named": rename < len(events),
+        "folder synced after": any(event[0] == "fsync" and event[1] in ("folder", "unknown") for event in events[rename:]),
     }
 
 

@@ -60,12 +60,12 @@ def test_half_a_line_at_the_end_is_left_out(solution, draw):
     }
 
 
-@part("metrics.gradient_norm")
+@part("metrics.grad_norm")
 @weight(1)
 @matches_reference
 def test_norm_of_all_gradients_together(solution, draw):
     """The root of the sum of all squares, in at least float32; parameters without a gradient count as 0; nothing is changed."""
-    norm = solution.metrics.gradient_norm
+    norm = solution.metrics.grad_norm
     module = nn.ParameterList([nn.Parameter(torch.zeros(3)), nn.Parameter(torch.zeros(2, 2)), nn.Parameter(torch.zeros(4))])
     module[0].grad, module[1].grad = draw.normal(3), draw.normal(2, 2)
     half = nn.Parameter(draw.normal(5, dtype=torch.float16))
@@ -97,7 +97,7 @@ def test_operations_of_a_token(solution, draw):
 
 
 class Clock:
-    """A clock that a check turns."""
+    """A clock that a check sets."""
 
     def __init__(self):
         self.now = 100.0
@@ -106,20 +106,20 @@ class Clock:
         return self.now
 
 
-@part("metrics.Speed")
+@part("metrics.Throughput")
 @weight(2)
 @matches_reference
 def test_speed_is_that_since_the_last_look(solution, draw):
-    """Tokens and seconds count from the last look on, or from the start; with a peak the share of it is told, and none above 1."""
+    """Tokens and seconds count from the last call on, or from the start; with a peak there is the share of it, and none above 1."""
     clock = Clock()
-    speed, plain = solution.metrics.Speed(2000, peak=1e6, clock=clock), solution.metrics.Speed(10, clock=clock)
-    looks = []
+    throughput, plain = solution.metrics.Throughput(2000, peak=1e6, clock=clock), solution.metrics.Throughput(10, clock=clock)
+    readings = []
     for tokens, seconds in ((300, 2.0), (500, 4.0), (10, 8.0)):
-        speed.count(tokens)
-        speed.count(7)
+        throughput.count(tokens)
+        throughput.count(7)
         plain.count(tokens)
         clock.now += seconds
-        looks.append(speed.look())
+        readings.append(throughput.compute())
     clock.now += 2.0
-    speed.count(10_000)
-    return {"looks": looks, "without a peak": plain.look(), "above the peak": refusal(speed.look)}
+    throughput.count(10_000)
+    return {"readings": readings, "without a peak": plain.compute(), "above the peak": refusal(throughput.compute)}

@@ -14,7 +14,7 @@ from autograder.check import all_of, at_most, matches_reference, needs, part, sa
 IGNORE = -100
 STEP = (
     *("accumulate.split_batch", "accumulate.count_targets", "accumulate.summed_loss", "accumulate.accumulate_gradients"),
-    *("amp.Scaler", "amp.apply_gradients", "schedule.Scheduler", "parallel.joint_count", "parallel.reduce_gradients"),
+    *("amp.Scaler", "amp.apply_gradients", "schedule.Scheduler", "parallel.global_count", "parallel.reduce_gradients"),
 )
 
 
@@ -75,10 +75,10 @@ def on_ranks(size, work):
     return [results[rank] for rank in range(size)]
 
 
-def batch(draw, lengths, time=5):
-    """Rows with these many targets that count."""
-    inputs, targets = draw.integers(0, 11, len(lengths), time), draw.integers(0, 11, len(lengths), time)
-    return inputs, targets.masked_fill(torch.arange(time) >= torch.tensor(lengths)[:, None], IGNORE)
+def batch(draw, lengths, seq_len=5):
+    """Sequences with these many targets that count."""
+    inputs, targets = draw.integers(0, 11, len(lengths), seq_len), draw.integers(0, 11, len(lengths), seq_len)
+    return inputs, targets.masked_fill(torch.arange(seq_len) >= torch.tensor(lengths)[:, None], IGNORE)
 
 
 def small_model(draw):
@@ -92,26 +92,26 @@ def values(module):
 
 
 def joined(module):
-    """All parameters in one row."""
+    """All parameters in one vector."""
     return torch.cat([value.flatten() for value in values(module).values()])
 
 
-@part("parallel.my_rows")
+@part("parallel.shard_batch")
 @weight(1)
 @matches_reference
 def test_each_row_is_one_ranks(solution, draw):
-    """Ranks take stretches of the rows in their order, sizes that differ by one at most, the larger first; the last may get none."""
-    rows, whole = solution.parallel.my_rows, (draw.integers(0, 50, 8, 2), draw.integers(0, 50, 8, 2))
+    """Shards are consecutive sequences, their sizes differ by one at most, the larger come first, and the last may be empty."""
+    shard, whole = solution.parallel.shard_batch, (draw.integers(0, 50, 8, 2), draw.integers(0, 50, 8, 2))
     cut = lambda n: tuple(tensor[:n] for tensor in whole)
     return {
-        "seven on three": [list(rows(cut(7), rank, 3)) for rank in range(3)],
-        "eight on two": [list(rows(whole, rank, 2)) for rank in range(2)],
-        "two on four": [list(rows(cut(2), rank, 4)) for rank in range(4)],
-        "alone": list(rows(cut(3), 0, 1)),
+        "seven on three": [list(shard(cut(7), rank, 3)) for rank in range(3)],
+        "eight on two": [list(shard(whole, rank, 2)) for rank in range(2)],
+        "two on four": [list(shard(cut(2), rank, 4)) for rank in range(4)],
+        "alone": list(shard(cut(3), 0, 1)),
     }
 
 
-@part("parallel.same_start")
+@part("parallel.broadcast_parameters")
 @weight(1)
 @matches_reference
 def test_all_ranks_start_from_rank_0(solution, draw):
@@ -126,7 +126,7 @@ def test_all_ranks_start_from_rank_0(solution, draw):
             model[1].num_batches_tracked.fill_(5 + rank)
     models[0][0].bias.requires_grad_(False)
     before = [[tensor.data_ptr() for tensor in (*m.parameters(), *m.buffers())] for m in models]
-    on_ranks(3, lambda collective: solution.parallel.same_start(models[collective.rank], collective))
+    on_ranks(3, lambda collective: solution.parallel.broadcast_parameters(models[collective.rank], collective))
     return {
         "state": [{name: tensor.clone() for name, tensor in model.state_dict().items()} for model in models],
         "in place": [[t.data_ptr() for t in (*m.parameters(), *m.buffers())] for m in models] == before,
@@ -134,12 +134,12 @@ def test_all_ranks_start_from_rank_0(solution, draw):
     }
 
 
-@part("parallel.joint_count")
+@part("parallel.global_count")
 @weight(1)
 @matches_reference
 def test_counts_are_summed_exactly(solution, draw):
     """Every rank gets the sum as a whole number, exact far beyond what float32 can count."""
-    count = solution.parallel.joint_count
+    count = solution.parallel.global_count
     small = on_ranks(3, lambda collective: count(10 + collective.rank, collective))
     large = on_ranks(2, lambda collective: count(2**40 + 1 + collective.rank, collective))
     return {"small": small, "large": large, "kind": type(small[0]).__name__}
@@ -204,7 +204,7 @@ def test_gradients_travel_in_buckets(solution, draw):
     return seen
 
 
-def together(solution, draw, batches, size, n_parts, **settings):
+def together(solution, draw, batches, size, n_micro_batches, **settings):
     """Weights and steps of each rank after steps with its share of these batches, and calls of the collective."""
     models = [small_model(draw) for _ in range(size)]
 
@@ -214,11 +214,14 @@ def together(solution, draw, batches, size, n_parts, **settings):
         scheduler = solution.schedule.Scheduler(optimizer, lambda number: 0.5 / number)
         steps = []
         for whole in batches:
-            mine = tuple(tensor.tensor_split(size)[collective.rank] for tensor in whole)
-            parts = list(zip(*(tensor.tensor_split(n_parts) for tensor in mine), strict=True)) if len(mine[0]) else []
+            shard = tuple(tensor.tensor_split(size)[collective.rank] for tensor in whole)
+            split = zip(*(tensor.tensor_split(n_micro_batches) for tensor in shard), strict=True)
+            micro_batches = list(split) if len(shard[0]) else []
             scaler = solution.amp.Scaler(scale=8.0)
-            step = solution.parallel.parallel_step(model, optimizer, parts, collective, scaler, scheduler=scheduler, **settings)
-            steps.append([step.loss, step.gradient_norm, step.skipped])
+            step = solution.parallel.parallel_step(
+                model, optimizer, micro_batches, collective, scaler, scheduler=scheduler, **settings
+            )
+            steps.append([step.loss, step.grad_norm, step.skipped])
         return {"weights": joined(model), "steps": steps, "done": scheduler.done, "calls": len(collective.calls)}
 
     return on_ranks(size, work)
@@ -229,7 +232,7 @@ def together(solution, draw, batches, size, n_parts, **settings):
 @weight(1.5)
 @satisfies(all_of(same("rank 0", "alone"), same("rank 1", "alone")))
 def test_two_ranks_do_what_one_does(solution, draw):
-    """Weights after three steps are those of one process with the joint batch, uneven padding and clipping included."""
+    """Weights after three steps are those of one process with the global batch, uneven padding and clipping included."""
     batches = [batch(draw, [5, 1, 2, 5, 1, 1, 3]) for _ in range(3)]
     alone = small_model(draw)
     optimizer = torch.optim.SGD(alone.parameters(), lr=0.5, momentum=0.9)
@@ -254,11 +257,16 @@ def test_two_ranks_do_what_one_does(solution, draw):
 @weight(1)
 @satisfies(at_most("calls", 6), random=("calls",))
 def test_parts_cost_no_calls(solution, draw):
-    """However many parts a rank has, counts, gradients and losses are summed once a step; ranks may differ in their parts."""
+    """However many micro-batches a rank has, counts, gradients and losses are summed once a step; ranks may have different ones."""
     batches = [batch(draw, [5, 1, 2, 5, 4, 3]) for _ in range(2)]
     ranks = together(solution, draw, batches, 2, 3)
     once = together(solution, draw, batches, 2, 1)
-    return {"calls": ranks[1]["calls"], "parts": ranks[0]["weights"], "one part": once[0]["weights"], "steps": ranks[1]["steps"]}
+    return {
+        "calls": ranks[1]["calls"],
+        "micro-batches": ranks[0]["weights"],
+        "one micro-batch": once[0]["weights"],
+        "steps": ranks[1]["steps"],
+    }
 
 
 @part("parallel.parallel_step")
@@ -266,7 +274,7 @@ def test_parts_cost_no_calls(solution, draw):
 @weight(0.75)
 @matches_reference
 def test_rank_without_a_row_steps_along(solution, draw):
-    """A last batch with fewer rows than ranks: the rank without a row makes the same calls, the same step, and tells the same loss."""
+    """A last batch with fewer sequences than ranks: the one without any makes the same calls and step, and has the loss."""
     ranks = together(solution, draw, [batch(draw, [4, 2]), batch(draw, [3])], 3, 1)
     return {str(number): {"weights": rank["weights"], "steps": rank["steps"]} for number, rank in enumerate(ranks)}
 
@@ -288,13 +296,13 @@ def test_all_ranks_skip_alike(solution, draw):
         optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
         scaler = solution.amp.Scaler(scale=4.0)
         for _ in range(2):
-            mine = tuple(tensor.tensor_split(2)[collective.rank] for tensor in whole)
-            step = solution.parallel.parallel_step(model, optimizer, [mine], collective, scaler, max_norm=10.0)
+            shard = tuple(tensor.tensor_split(2)[collective.rank] for tensor in whole)
+            step = solution.parallel.parallel_step(model, optimizer, [shard], collective, scaler, max_norm=10.0)
             seen.append(
                 {
                     "skipped": step.skipped,
                     "loss": step.loss,
-                    "finite": math.isfinite(step.gradient_norm),
+                    "finite": math.isfinite(step.grad_norm),
                     "scale": float(scaler.scale),
                 }
             )

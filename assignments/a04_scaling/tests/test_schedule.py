@@ -8,7 +8,7 @@ from autograder.check import all_of, matches_reference, needs, part, refusal, sa
 
 
 def rates(solution, last, *settings, **named):
-    """Rates of the updates 1 … last, in float64."""
+    """Learning rates of the updates 1 … last, in float64."""
     rate = solution.schedule.warmup_stable_decay
     return torch.tensor([rate(step, *settings, **named) for step in range(1, last + 1)], dtype=torch.float64)
 
@@ -64,13 +64,13 @@ def test_phases_of_no_length(solution, draw):
 
 
 def two_groups(draw):
-    """An optimiser with two groups of its own rates."""
+    """An optimiser with two groups that have learning rates of their own."""
     one, two = (nn.Parameter(draw.normal(2)) for _ in range(2))
     return torch.optim.SGD([{"params": [one]}, {"params": [two], "lr": 7.0}], lr=5.0)
 
 
 def rates_of(optimizer):
-    """The rate of each group."""
+    """The learning rate of each group."""
     return [float(group["lr"]) for group in optimizer.param_groups]
 
 
@@ -78,7 +78,7 @@ def rates_of(optimizer):
 @weight(1)
 @matches_reference
 def test_rate_of_the_next_update_is_set(solution, draw):
-    """At the start the rate of update 1 is set, after each step that of the next one, in all groups of the optimiser."""
+    """At the start the learning rate of update 1 is set, after each step that of the next one, in all groups of the optimiser."""
     optimizer, asked = two_groups(draw), []
     scheduler = solution.schedule.Scheduler(optimizer, lambda number: asked.append(number) or 1.0 / number)
     seen = [rates_of(optimizer)]
@@ -92,7 +92,7 @@ def test_rate_of_the_next_update_is_set(solution, draw):
 @weight(2)
 @matches_reference
 def test_resumed_schedule_goes_on(solution, draw):
-    """A new scheduler on a new optimiser goes on with the rate of the next update, set at once, and counts from there."""
+    """A new scheduler on a new optimiser goes on with the learning rate of the next update, set at once, and counts from there."""
     first = solution.schedule.Scheduler(two_groups(draw), lambda number: 10.0 + number)
     for _ in range(4):
         first.step()
@@ -105,15 +105,18 @@ def test_resumed_schedule_goes_on(solution, draw):
     return {"state": state, "at once": at_once, "later": rates_of(optimizer), "done": [first.done, second.done]}
 
 
-class Tied(nn.Module):
+def tied() -> nn.Module:
     """An embedding whose matrix is the head as well, and layers between."""
 
-    def __init__(self):
-        super().__init__()
-        self.embedding, self.positions = nn.Embedding(7, 4), nn.Embedding(3, 4)
-        self.layer, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 7, bias=False)
-        self.scores = nn.Parameter(torch.zeros(2, 3, 4))
-        self.head.weight = self.embedding.weight
+    class Tied(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.embedding, self.positions = nn.Embedding(7, 4), nn.Embedding(3, 4)
+            self.layer, self.norm, self.head = nn.Linear(4, 4), nn.LayerNorm(4), nn.Linear(4, 7, bias=False)
+            self.scores = nn.Parameter(torch.zeros(2, 3, 4))
+            self.head.weight = self.embedding.weight
+
+    return Tied()
 
 
 def described(found):
@@ -150,7 +153,7 @@ def test_matrices_decay_and_the_rest_does_not(solution, draw):
 @matches_reference
 def test_tied_head_is_an_embedding(solution, draw):
     """A shared matrix has several names, and one that is exempt is enough; it stands there once, under its first name."""
-    model = Tied()
+    model = tied()
     swapped = nn.ModuleDict({"head": nn.Linear(4, 7, bias=False), "token_embedding": nn.Embedding(7, 4)})
     swapped["head"].weight = swapped["token_embedding"].weight
     return {
@@ -164,7 +167,7 @@ def test_tied_head_is_an_embedding(solution, draw):
 @matches_reference
 def test_frozen_and_exempt_parameters(solution, draw):
     """Frozen parameters stand in no group; which names are exempt is up to the caller; a group may be empty."""
-    model = Tied()
+    model = tied()
     model.layer.weight.requires_grad_(False)
     model.norm.bias.requires_grad_(False)
     return {

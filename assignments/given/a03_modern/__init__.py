@@ -1,4 +1,4 @@
-"""The modern transformer of a03 with PyTorch doing the work; names, shapes and state-dict keys as the assignment asks for.
+"""The modern transformer of a03. PyTorch does the work. Names, shapes and state-dict keys are those of the assignment.
 
-Later assignments build on it; read it freely, it shows what the library offers and not how it is done.
+Later assignments build on it. You may read it: it shows what the library offers, and not how the work is done.
 """

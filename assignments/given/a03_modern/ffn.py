@@ -1,4 +1,4 @@
-"""A working SwiGLU over torch's SiLU."""
+"""A working SwiGLU over PyTorch's SiLU."""
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -6,19 +6,19 @@ from torch import Tensor, nn
 
 
 def silu(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
-    """x · σ(x)."""
+    """x · σ(x), in the dtype of x."""
     return F.silu(x)
 
 
 def hidden_size(d_model: int, multiple_of: int = 8) -> int:
-    """8/3 · d_model, up to a multiple."""
+    """8/3 · d_model, rounded up to a multiple. ValueError: a number is not positive."""
     if min(d_model, multiple_of) < 1:
         raise ValueError(f"needed: positive numbers; got {d_model} and {multiple_of}")
     return next(h for h in range(multiple_of, 8 * d_model + multiple_of, multiple_of) if 3 * h >= 8 * d_model)
 
 
 class SwiGLU(nn.Module):
-    """Keys `gate.weight`, `up.weight`, `down.weight`."""
+    """down(silu(gate(x)) · up(x)). State-dict keys: `gate.weight`, `up.weight`, `down.weight`."""
 
     def __init__(self, d_model: int, hidden: int | None = None):
         super().__init__()
@@ -27,4 +27,5 @@ class SwiGLU(nn.Module):
         self.down = nn.Linear(*reversed(sizes), bias=False)
 
     def forward(self, x: Float[Tensor, "*batch d_model"]) -> Float[Tensor, "*batch d_model"]:
+        """The forward pass through the three layers."""
         return self.down(F.silu(self.gate(x)).mul(self.up(x)))

@@ -1,4 +1,4 @@
-"""A working model over the given parts. Same names, shapes, keys and errors as in the assignment."""
+"""A working model, built from the given parts. Names, shapes, keys and errors are those of the assignment."""
 
 import math
 from collections.abc import Sequence
@@ -27,7 +27,10 @@ CHOICES = {
 
 @dataclass(frozen=True)
 class ModelConfig:
-    """What a model is made of; the fields are explained in the assignment."""
+    """What a model is made of. The fields are explained in the assignment.
+
+    ValueError: a field has a value that is not in CHOICES.
+    """
 
     vocab_size: int
     n_positions: int
@@ -58,7 +61,7 @@ def make_norm(config: ModelConfig) -> nn.Module:
 
 
 class Block(nn.Module):
-    """Submodules `norm_attention`, `attention`, `norm_mlp`, `mlp`."""
+    """Pre-norm: x + attention(norm(x)), then x + mlp(norm(x)). Submodules: `norm_attention`, `attention`, `norm_mlp`, `mlp`."""
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -69,18 +72,21 @@ class Block(nn.Module):
 
     def forward(
         self,
-        x: Float[Tensor, "batch time d_model"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        x: Float[Tensor, "batch_size seq_len d_model"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         rotation: Rotation | None = None,
         cache: KVCache | RollingCache | None = None,
-    ) -> Float[Tensor, "batch time d_model"]:
-        """The stream after both additions."""
+    ) -> Float[Tensor, "batch_size seq_len d_model"]:
+        """The residual stream after both additions. The arguments are those of `GroupedQueryAttention`."""
         x = x.add(self.attention(self.norm_attention(x), positions, rotation, cache))
         return x.add(self.mlp(self.norm_mlp(x)))
 
 
 class Transformer(nn.Module):
-    """Submodules `token_embedding`, `positions` or `rotary`, `blocks`, `norm`, `head` (tied)."""
+    """A decoder-only language model: tokens in, logits of each next token out.
+
+    Submodules: `token_embedding`, `positions` or `rotary`, `blocks`, `norm`, `head` (tied).
+    """
 
     def __init__(self, config: ModelConfig):
         super().__init__()
@@ -97,13 +103,19 @@ class Transformer(nn.Module):
 
     def forward(
         self,
-        tokens: Int[Tensor, "batch time"],
-        positions: Int[Tensor, "#batch time"] | None = None,
+        tokens: Int[Tensor, "batch_size seq_len"],
+        positions: Int[Tensor, "#batch_size seq_len"] | None = None,
         caches: Sequence[KVCache | RollingCache] | None = None,
-    ) -> Float[Tensor, "batch time vocab"]:
-        """Logits of each next token."""
+    ) -> Float[Tensor, "batch_size seq_len vocab_size"]:
+        """Logits: entry [b, t] scores every candidate for the token that follows tokens[b, t].
+
+        positions: absolute positions, below 0 for padding. None: 0, 1, 2, …
+        caches: one a layer, from `new_caches`.
+        ValueError: a token is outside the vocabulary, there are caches without positions, a learned table does not have a position,
+            or a cache has no room.
+        """
         if tokens.ndim != 2 or tokens.dtype not in (torch.int64, torch.int32, torch.int16, torch.int8, torch.uint8):
-            raise ValueError(f"tokens must be whole numbers (batch, time); got {tokens.dtype} {tuple(tokens.shape)}")
+            raise ValueError(f"tokens must be whole numbers (batch_size, seq_len); got {tokens.dtype} {tuple(tokens.shape)}")
         if tokens.numel() and (tokens.min() < 0 or tokens.max() >= self.config.vocab_size):
             raise ValueError(f"tokens must lie in 0 … {self.config.vocab_size - 1}; got {tokens.min()} … {tokens.max()}")
         if positions is None and caches is not None:
@@ -119,18 +131,22 @@ class Transformer(nn.Module):
             x = block(x, positions, rotation, caches and caches[i])
         return self.head(self.norm(x))
 
-    def new_caches(self, batch: int, capacity: int | None = None) -> list[KVCache] | list[RollingCache]:
-        """One a layer."""
+    def new_caches(self, batch_size: int, capacity: int | None = None) -> list[KVCache] | list[RollingCache]:
+        """An empty cache for each layer.
+
+        capacity: tokens of each row, padding included. None: rolling caches.
+        ValueError: there is neither a capacity nor a window.
+        """
         if capacity is None and self.config.window is None:
             raise ValueError("a cache of constant size needs a model with a window; or give a capacity")
         limits = (capacity,) if capacity is not None else (self.config.window, self.config.sinks)
         kind = KVCache if capacity is not None else RollingCache
         layers = [block.attention for block in self.blocks]
         weight = self.token_embedding.weight
-        return [kind(batch, a.n_kv_heads, a.head_dim, *limits, weight.dtype, weight.device) for a in layers]
+        return [kind(batch_size, a.n_kv_heads, a.head_dim, *limits, weight.dtype, weight.device) for a in layers]
 
     def init_weights(self) -> None:
-        """GPT-2's start."""
+        """Initial weights as in GPT-2: normal matrices, smaller at the end of a branch, and biases of 0."""
         std = self.config.init_std
         ends = [
             end for b in self.blocks for end in (b.attention.proj, b.mlp.contract if self.config.mlp == "gelu" else b.mlp.down)
@@ -142,5 +158,5 @@ class Transformer(nn.Module):
                     module.bias.data.zero_()
 
     def n_parameters(self) -> int:
-        """Trained numbers, shared ones once."""
+        """How many numbers are trained, shared ones counted once."""
         return len(nn.utils.parameters_to_vector(self.parameters()))

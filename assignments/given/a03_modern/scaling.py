@@ -9,19 +9,22 @@ from torch import Tensor
 
 
 def linear(theta: Float[Tensor, " pairs"], factor: float) -> Float[Tensor, " pairs"]:
-    """All slower."""
+    """Every rotation `factor` times slower."""
     return torch.div(theta, factor)
 
 
 def ntk(theta: Float[Tensor, " pairs"], factor: float) -> Float[Tensor, " pairs"]:
-    """From not at all to in full."""
+    """The frequencies of a larger base. The fastest pair stays, the slowest becomes `factor` times slower."""
     return torch.logspace(0, -1 if len(theta) > 1 else 0, len(theta), factor, dtype=theta.dtype, device=theta.device).mul(theta)
 
 
 def yarn(
     theta: Float[Tensor, " pairs"], factor: float, trained_length: int, slow: float = 1.0, fast: float = 32.0
 ) -> Float[Tensor, " pairs"]:
-    """By how often a pair turns within the trained length."""
+    """Pairs that rotate often within the trained length stay, those that never come round are divided by `factor`.
+
+    slow, fast: full rotations at which the ramp begins and ends.
+    """
     wavelengths = math.tau / theta
     ramp = torch.clip((trained_length / wavelengths - slow) / (fast - slow), min=0, max=1)
     return torch.lerp(torch.div(theta, factor), theta, ramp)
@@ -29,7 +32,10 @@ def yarn(
 
 @dataclass(frozen=True)
 class Scaling:
-    """How to scale; the fields are explained in the assignment."""
+    """How to scale. The fields are explained in the assignment.
+
+    ValueError: the kind is another one, the factor is below 1, or yarn has no trained_length.
+    """
 
     kind: str
     factor: float
@@ -48,5 +54,5 @@ class Scaling:
 
     @property
     def magnitude(self) -> float:
-        """Factor on cosines and sines."""
+        """Factor on cosines and sines. It differs from 1 only for yarn."""
         return 1 + math.log(self.factor) / 10 if self.kind == "yarn" else 1.0

@@ -1,4 +1,4 @@
-"""The scaling tools of a04 with libraries doing the work where they can; names, arguments and errors as the assignment asks for.
+"""The scaling tools of a04. Libraries do the work where they can. Names, arguments and errors are those of the assignment.
 
-Later assignments build on it; read it freely, it shows what the libraries offer and not how it is done.
+Later assignments build on it. You may read it: it shows what the libraries offer, and not how the work is done.
 """

@@ -1,4 +1,4 @@
-"""Byte pairs: merges counted with NumPy, encoding by tiktoken."""
+"""Byte-pair encoding: merges are counted with NumPy, and tiktoken encodes."""
 
 import json
 import re
@@ -18,23 +18,23 @@ FORMAT = "byte pairs, 1"
 
 
 def split_special(text: str, special: Iterable[str]) -> list[str]:
-    """Ordinary pieces and special ones in turn."""
-    pieces, end = [], 0
+    """The text cut at special texts: ordinary segments and special ones, alternately."""
+    segments, end = [], 0
     for found in re.finditer("|".join(map(re.escape, sorted(special, key=len)[::-1])) or "(?!)", text):
-        pieces += [text[end : found.start()], found[0]]
+        segments += [text[end : found.start()], found[0]]
         end = found.end()
-    return [*pieces, text[end:]]
+    return [*segments, text[end:]]
 
 
 def count_pretokens(texts: Iterable[str], special: Sequence[str] = (), pattern: str = PATTERN) -> Counter[bytes]:
-    """Pre-tokens by how often they stand there."""
+    """How often each pre-token stands in the texts, as UTF-8."""
     cut = regex.compile(pattern)
-    ordinary = (piece for text in texts for place, piece in enumerate(split_special(text, special)) if not place % 2)
+    ordinary = (segment for text in texts for segment in split_special(text, special)[::2])
     found = Counter(chain.from_iterable(map(cut.findall, ordinary)))
     return Counter(dict(zip((text.encode("utf-8") for text in found), found.values(), strict=True)))
 
 
-def _places(row: np.ndarray, pair: Pair) -> np.ndarray:
+def _starts(row: np.ndarray, pair: Pair) -> np.ndarray:
     """Where the pair begins, from the left and without overlap."""
     hits = np.flatnonzero((row[:-1] == pair[0]) & (row[1:] == pair[1]))
     if pair[0] != pair[1] or len(hits) == 0:
@@ -45,20 +45,23 @@ def _places(row: np.ndarray, pair: Pair) -> np.ndarray:
 
 
 def _merged(row: np.ndarray, pair: Pair, new: int) -> tuple[np.ndarray, np.ndarray]:
-    """The row after a merge, and which places of the old one are gone."""
-    at = _places(row, pair)
+    """The row after a merge, and which positions of the old one are gone."""
+    at = _starts(row, pair)
     changed = row.copy()
     changed[at] = new
     return np.delete(changed, at + 1), at + 1
 
 
 def merge(ids: Sequence[int], pair: Pair, new: int) -> list[int]:
-    """The pair as one token."""
+    """`ids` with every occurrence of the pair replaced by `new`, from the left."""
     return _merged(np.array(ids, np.int64), pair, new)[0].tolist()
 
 
 def train_merges(words: Mapping[bytes, int], n_merges: int) -> list[Pair]:
-    """All words in one row with -1 between them; each merge is a few passes of NumPy over it."""
+    """The first n_merges merges. Of the most frequent pairs the lowest is merged each time.
+
+    All words are in one row with -1 between them. Each merge is a few passes of NumPy over it.
+    """
     row = np.array([token for word in words for token in (*word, -1)], np.int64)
     weight = np.repeat(np.array(list(words.values()), np.int64), [len(word) + 1 for word in words])
     found: list[Pair] = []
@@ -75,7 +78,11 @@ def train_merges(words: Mapping[bytes, int], n_merges: int) -> list[Pair]:
 
 
 class Tokenizer:
-    """tiktoken.Encoding with these merges."""
+    """tiktoken.Encoding with these merges.
+
+    ValueError: a merge names a token that does not exist yet, or stands there twice.
+    ValueError: a special text is empty, or stands there twice.
+    """
 
     def __init__(self, merges: Sequence[Pair], special: Sequence[str] = (), pattern: str = PATTERN):
         self.merges, self.special, self.pattern = list(map(tuple, merges)), list(special), pattern
@@ -99,21 +106,25 @@ class Tokenizer:
         return self._encoding.encode_single_piece(word) if word else []
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
-        """The tokens of a text."""
-        text.encode("utf-8")  # an error for what has no UTF-8; tiktoken would replace it
+        """The tokens of a text.
+
+        allow_special: whether special texts become their one token.
+        ValueError: the text has half a surrogate pair (UnicodeEncodeError).
+        """
+        text.encode("utf-8")  # raises for what has no UTF-8, which tiktoken would replace
         if not allow_special:
             return self._encoding.encode_ordinary(text)
         each = zip(split_special(text, self.special), cycle((self._encoding.encode_ordinary, lambda name: [self.ids[name]])))
-        return list(chain.from_iterable(tokens_of(piece) for piece, tokens_of in each))
+        return list(chain.from_iterable(tokens_of(segment) for segment, tokens_of in each))
 
     def settled(self, text: str, allow_special: bool = False) -> int:
-        """How much is cut the same way whatever follows."""
+        """How many characters from the left are cut in the same way, whatever text follows."""
         special = self.special if allow_special else []
         horizon = max(0, len(text) - max(map(len, special), default=1) + 1)
         start = end = 0
-        for place, piece in enumerate(split_special(text, special)):
-            end += len(piece)
-            start = end if place % 2 and end - len(piece) < horizon else start
+        for index, segment in enumerate(split_special(text, special)):
+            end += len(segment)
+            start = end if index % 2 and end - len(segment) < horizon else start
         found = list(regex.finditer(self.pattern, text, pos=start, endpos=horizon))
         for number in range(len(found) - 3, -1, -1):
             if not number or not (found[number - 1][0][-1] + found[number][0]).isspace():  # alone, two of space would be one
@@ -121,7 +132,7 @@ class Tokenizer:
         return start
 
     def encode_chunks(self, chunks: Iterable[str], allow_special: bool = False) -> Iterator[int]:
-        """The tokens of the joined chunks."""
+        """The tokens of the joined chunks, one by one, exactly those of `encode`."""
         open_end = ""
         for chunk in chain(chunks, [None]):
             open_end += chunk or ""
@@ -129,33 +140,39 @@ class Tokenizer:
             yield from self.encode(open_end[:cut], allow_special)
             open_end = open_end[cut:]
 
-    def encode_file(self, path: Path | str, allow_special: bool = False, chunk: int = 2**16) -> Iterator[int]:
-        """The tokens of a file."""
+    def encode_file(self, path: Path | str, allow_special: bool = False, chunk_size: int = 2**16) -> Iterator[int]:
+        """The tokens of a UTF-8 file, read `chunk_size` characters at a time.
 
-        def pieces() -> Iterator[str]:
+        ValueError: the file is no UTF-8 (UnicodeDecodeError).
+        """
+
+        def chunks() -> Iterator[str]:
             with open(path, encoding="utf-8", newline="") as source:  # noqa: PTH123
-                while piece := source.read(chunk):
-                    yield piece
+                while chunk := source.read(chunk_size):
+                    yield chunk
 
-        return self.encode_chunks(pieces(), allow_special)
+        return self.encode_chunks(chunks(), allow_special)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Text of any tokens."""
+        """The text of any tokens. It never fails: what is no UTF-8 or no token becomes U+FFFD."""
         table = dict(enumerate(self.token_bytes))
         return b"".join([table.get(int(token), b"\xef\xbf\xbd") for token in tokens]).decode(errors="replace")
 
     def ranks(self) -> dict[bytes, int]:
-        """Numbers by bytes, without special tokens."""
+        """The number of each token that is not special, by its bytes."""
         return dict(zip(self.token_bytes, range(256 + len(self.merges)), strict=False))
 
     def save(self, path: Path | str) -> None:
-        """One JSON file."""
+        """Write everything that `load` needs into one JSON file."""
         with Path(path).open("w", encoding="utf-8") as file:
             json.dump({"merges": self.merges, "special": self.special, "pattern": self.pattern, "format": FORMAT}, file)
 
     @classmethod
     def load(cls, path: Path | str) -> "Tokenizer":
-        """The same from a file."""
+        """The tokenizer that `save` wrote.
+
+        ValueError: the file holds something else. The message names the file.
+        """
         text = Path(path).read_bytes()
         try:
             match json.loads(text):
@@ -169,7 +186,10 @@ class Tokenizer:
 
 
 def train(texts: Iterable[str], vocab_size: int, special: Sequence[str] = (), pattern: str = PATTERN) -> Tokenizer:
-    """A tokenizer for these texts."""
+    """A tokenizer of vocab_size tokens that is trained on these texts. It has fewer tokens if no pair is left.
+
+    ValueError: vocab_size has no room for the bytes and the special tokens.
+    """
     if (room := vocab_size - len(special) - 256) < 0:
         raise ValueError(f"vocab_size must be at least {256 + len(special)}; got {vocab_size}")
     words = count_pretokens(texts, special=special, pattern=pattern)

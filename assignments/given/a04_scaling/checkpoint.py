@@ -1,4 +1,4 @@
-"""Checkpoints in one safetensors file; the same format as in the assignment."""
+"""Checkpoints in one safetensors file. The format is that of the assignment."""
 
 import copy
 import functools
@@ -28,7 +28,7 @@ class Stateful(Protocol):
 
 
 def snapshot(parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS) -> dict[str, Any]:
-    """Everything as it is now, copied."""
+    """The state of all parts and of everything random, as it is now. Tensors are copies on the CPU."""
     live = {
         "random": random_state(),
         "generators": {name: one.get_state() for name, one in generators.items()},
@@ -40,7 +40,10 @@ def snapshot(parts: Mapping[str, Stateful], generators: Mapping[str, torch.Gener
 def restore(
     state: Mapping[str, Any], parts: Mapping[str, Stateful], generators: Mapping[str, torch.Generator] = NO_GENERATORS
 ) -> None:
-    """Everything as it was."""
+    """Put everything back as it was at the `snapshot`.
+
+    ValueError: the parts or generators are not those of the snapshot.
+    """
     for kind, names in {"parts": set(parts), "generators": set(generators)}.items():
         if odd := names ^ set(state[kind]):
             raise ValueError(f"the {kind} of the checkpoint are not those to put back; on one side alone: {sorted(odd)}")
@@ -52,7 +55,7 @@ def restore(
 
 
 def random_state() -> dict[str, Any]:
-    """All four."""
+    """What Python, NumPy and PyTorch will draw next: {"python", "numpy", "torch", "cuda": a state for each device}."""
     kind, key, position, has_gauss, gauss = np.random.get_state()
     mersenne = {"key": torch.tensor(key.tolist()), "pos": position}
     ours = {"bit_generator": kind, "state": mersenne, "has_gauss": has_gauss, "gauss": gauss}
@@ -62,7 +65,10 @@ def random_state() -> dict[str, Any]:
 
 
 def restore_random_state(state: Mapping[str, Any]) -> None:
-    """All four, back."""
+    """Put the four states of `random_state` back.
+
+    Those of CUDA are put back if there are as many devices as there were. Otherwise they are left out.
+    """
     ours = state["numpy"]
     key = np.array(ours["state"]["key"].tolist(), np.uint32)
     np.random.set_state((ours["bit_generator"], key, ours["state"]["pos"], ours["has_gauss"], ours["gauss"]))
@@ -87,7 +93,10 @@ _plain.register(torch.Tensor)(lambda value, keep: {"tensor": keep(value)})
 
 
 def write(path: Path | str, state: Any) -> None:
-    """One file, in one stroke."""
+    """Write dicts, lists, tuples, tensors and plain values into one file. The write is atomic.
+
+    TypeError: there is something else in the tree. Nothing is written then.
+    """
     tensors: list[torch.Tensor] = []
     tree = _plain(state, lambda tensor: tensors.append(tensor.detach().cpu().contiguous().clone()) or str(len(tensors) - 1))
     named = {str(number): tensor for number, tensor in enumerate(tensors)}
@@ -104,7 +113,11 @@ def write(path: Path | str, state: Any) -> None:
 
 
 def read(path: Path | str, map_location: torch.device | str = "cpu") -> Any:
-    """What was written."""
+    """What `write` wrote, with all tensors on one device.
+
+    FileNotFoundError: there is no such file.
+    ValueError: the file is cut short, or holds something else.
+    """
     data = Path(path).read_bytes()
     try:
         tensors = safetensors.torch.load(data)
@@ -120,7 +133,11 @@ def read(path: Path | str, map_location: torch.device | str = "cpu") -> Any:
 def save_checkpoint(
     path: Path | str, parts: Mapping[str, Stateful], position: Any, generators: Mapping[str, torch.Generator] = NO_GENERATORS
 ) -> None:
-    """Snapshot and position."""
+    """Write snapshot and position into one file.
+
+    position: where in the data and in the run we are, as plain values.
+    TypeError: a state or the position holds something that is no tensor and no plain value.
+    """
     write(path, snapshot(parts, generators) | {"position": position})
 
 
@@ -130,21 +147,28 @@ def load_checkpoint(
     generators: Mapping[str, torch.Generator] = NO_GENERATORS,
     map_location: torch.device | str = "cpu",
 ) -> Any:
-    """Both, back."""
+    """Put back what `save_checkpoint` wrote, and return the position.
+
+    FileNotFoundError: there is no such file.
+    ValueError: the file is no whole checkpoint, or it is one of other parts or generators.
+    """
     content = read(path, map_location)
     restore(content, parts, generators)
     return content["position"]
 
 
 def young_interval(save: float, mean_time_between_failures: float) -> float:
-    """Young's interval."""
+    """Seconds of work from one checkpoint to the next, by Young's rule.
+
+    ValueError: one of the arguments is not positive.
+    """
     if min(save, mean_time_between_failures) <= 0:
         raise ValueError(f"both times must be positive; got {save} and {mean_time_between_failures}")
     return float(np.sqrt(2.0) * np.sqrt(save) * np.sqrt(mean_time_between_failures))
 
 
 def expected_seconds(work: float, interval: float, save: float, restart: float, mean_time_between_failures: float) -> float:
-    """Daly's expectation."""
+    """Seconds that a run takes on average, by Daly's formula. All arguments are in seconds."""
     rate = 1 / mean_time_between_failures
     each = (np.expm1((interval + save) * rate)) * np.exp(restart * rate) / rate
     return float(each * work / interval)
@@ -153,7 +177,10 @@ def expected_seconds(work: float, interval: float, save: float, restart: float, 
 def simulated_seconds(
     work: float, interval: float, save: float, restart: float, mean_time_between_failures: float, generator: torch.Generator
 ) -> float:
-    """One run, failure by failure. Waiting for a failure has no memory, so each attempt may draw its own."""
+    """Seconds that one such run takes, with failures drawn from the generator. All arguments are in seconds.
+
+    Times between failures have no memory, so each attempt may draw its own failure.
+    """
     seconds, failed = 0.0, False
     left = round(work / interval)
     while left > 0:

@@ -1,4 +1,4 @@
-"""Data parallelism over torch.distributed, or any collective."""
+"""Data parallelism over torch.distributed, or over any other collective."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -20,36 +20,40 @@ from .schedule import Scheduler
 
 
 class Collective(Protocol):
-    """What ranks do together."""
+    """What ranks can do together. All ranks make each call.
+
+    rank: the number of this rank, from 0.
+    size: how many ranks there are.
+    """
 
     rank: int
     size: int
 
     def all_reduce(self, tensor: Tensor) -> None:
-        """The sum over all ranks."""
+        """Put the sum over all ranks into each rank's tensor."""
 
     def broadcast(self, tensor: Tensor, source: int = 0) -> None:
-        """The tensor of one rank."""
+        """Put the tensor of one rank into each rank's tensor."""
 
 
-class Alone:
-    """One rank."""
+class SingleRank:
+    """The collective of a single rank."""
 
     rank, size = 0, 1
 
     def all_reduce(self, tensor: Tensor) -> None:
-        """The sum over one rank."""
+        """Leave the tensor as it is: it is the sum over one rank."""
 
     def broadcast(self, tensor: Tensor, source: int = 0) -> None:
-        """The one tensor."""
+        """Leave the tensor as it is: it is the only one."""
 
 
 class RankLost(RuntimeError):
-    """Another rank is gone."""
+    """Another rank is gone or does not answer."""
 
 
-class Torch:
-    """torch.distributed."""
+class TorchCollective:
+    """The collective of torch.distributed. RankLost: a call cannot be finished."""
 
     def __init__(self):
         self.rank, self.size = dist.get_rank(), dist.get_world_size()
@@ -58,8 +62,8 @@ class Torch:
         try:
             function(*arguments)
         except RuntimeError as error:
-            why = f"rank {self.rank} of {self.size} lost another rank ({error}); start the run again with the same command"
-            raise RankLost(why) from error
+            message = f"rank {self.rank} of {self.size} lost another rank ({error}); start the run again with the same command"
+            raise RankLost(message) from error
 
     def all_reduce(self, tensor: Tensor) -> None:
         self._call(dist.all_reduce, tensor)
@@ -70,9 +74,12 @@ class Torch:
 
 @contextmanager
 def connect(timeout: float = 600.0) -> Iterator[Collective]:
-    """torchrun's process group, or a single rank."""
+    """The collective of torchrun's process group, or of a single rank without torchrun.
+
+    timeout: seconds after which a rank that does not answer is lost.
+    """
     if "TORCHELASTIC_RUN_ID" not in os.environ:
-        yield Alone()
+        yield SingleRank()
         return
     import torch.distributed.nn  # later it would keep this group and its threads alive
 
@@ -81,55 +88,55 @@ def connect(timeout: float = 600.0) -> Iterator[Collective]:
     backend = "nccl" if torch.cuda.is_available() else "gloo"
     dist.init_process_group(backend, timeout=timedelta(seconds=timeout))
     try:
-        yield Torch()
+        yield TorchCollective()
         dist.barrier()
     finally:
         dist.destroy_process_group()
 
 
-def my_rows(batch: Batch, rank: int, size: int) -> Batch:
-    """A stretch of rows."""
+def shard_batch(batch: Batch, rank: int, size: int) -> Batch:
+    """This rank's shard of a global batch: consecutive sequences, in their order."""
     least, more = divmod(batch[0].shape[0], size)
     borders = [0, *accumulate(least + (other < more) for other in range(size))]
-    mine = slice(*borders[rank : rank + 2])
-    return batch[0][mine], batch[1][mine]
+    shard = slice(*borders[rank : rank + 2])
+    return batch[0][shard], batch[1][shard]
 
 
-def same_start(model: nn.Module, collective: Collective) -> None:
-    """Everything in the state dict, and the buffers that are not in it."""
+def broadcast_parameters(model: nn.Module, collective: Collective) -> None:
+    """Give every rank the parameters and buffers of rank 0, in place."""
     for tensor in {id(t): t for t in (*model.parameters(), *model.buffers())}.values():
         collective.broadcast(tensor.detach())
 
 
-def _talk(value: float, dtype: torch.dtype, collective: Collective) -> Tensor:
+def _all_reduced(value: float, dtype: torch.dtype, collective: Collective) -> Tensor:
     nccl = dist.is_initialized() and dist.get_backend() == dist.Backend.NCCL
     tensor = torch.full((1,), value, dtype=dtype, device="cuda" if nccl else "cpu")
     collective.all_reduce(tensor)
     return tensor.squeeze()
 
 
-def joint_count(count: int, collective: Collective) -> int:
-    """A sum of whole numbers."""
-    return int(_talk(count, torch.int64, collective))
+def global_count(count: int, collective: Collective) -> int:
+    """The sum of a whole number over all ranks, exactly."""
+    return int(_all_reduced(count, torch.int64, collective))
 
 
-def joint_sum(value: float, collective: Collective) -> float:
-    """A sum of numbers."""
-    return float(_talk(value, torch.float64, collective))
+def global_sum(value: float, collective: Collective) -> float:
+    """The sum of a number over all ranks, in float64."""
+    return float(_all_reduced(value, torch.float64, collective))
 
 
 def buckets(tensors: Sequence[Tensor], bucket_bytes: int) -> Iterator[list[Tensor]]:
-    """Lists of one dtype and about so many bytes."""
-    for _, alike in groupby(tensors, lambda tensor: tensor.dtype):
-        together = list(alike)
-        ends = accumulate(tensor.nbytes for tensor in together)
-        before = zip(together, [0, *ends], strict=False)
-        for _, some in groupby(before, lambda pair: pair[1] // bucket_bytes):
-            yield [tensor for tensor, _ in some]
+    """The tensors in their order, in lists of one dtype and about `bucket_bytes` bytes."""
+    for _, group in groupby(tensors, lambda tensor: tensor.dtype):
+        of_one_dtype = list(group)
+        ends = accumulate(tensor.nbytes for tensor in of_one_dtype)
+        with_starts = zip(of_one_dtype, [0, *ends], strict=False)
+        for _, bucket in groupby(with_starts, lambda pair: pair[1] // bucket_bytes):
+            yield [tensor for tensor, _ in bucket]
 
 
 def reduce_gradients(parameters: Iterable[nn.Parameter], collective: Collective, bucket_bytes: int = 25 * 2**20) -> None:
-    """Sums of gradients, a bucket at a time."""
+    """Replace every gradient by its sum over all ranks, a bucket at a time."""
     grads = []
     for p in filter(lambda p: p.requires_grad, parameters):
         p.grad = torch.zeros_like(p) if p.grad is None else p.grad
@@ -143,18 +150,22 @@ def reduce_gradients(parameters: Iterable[nn.Parameter], collective: Collective,
 def parallel_step(
     model: nn.Module,
     optimizer: torch.optim.Optimizer,
-    parts: Sequence[Batch],
+    micro_batches: Sequence[Batch],
     collective: Collective,
     scaler: Scaler,
     dtype: torch.dtype = torch.float32,
     max_norm: float = 1.0,
     scheduler: Scheduler | None = None,
 ) -> Step:
-    """One update, the same on every rank."""
+    """One update from the global batch, the same on every rank.
+
+    micro_batches: those of this rank's shard. There may be none.
+    ValueError: no rank has a target.
+    """
     model.zero_grad()
-    parts = list(filter(lambda part: part[0].shape[0] > 0, parts))
-    everything = joint_count(count_targets(parts), collective)
-    loss = joint_sum(accumulate_gradients(model, parts, everything, scaler.scale, dtype), collective)
+    micro_batches = list(filter(lambda micro_batch: micro_batch[0].shape[0] > 0, micro_batches))
+    total = global_count(count_targets(micro_batches), collective)
+    loss = global_sum(accumulate_gradients(model, micro_batches, total, scaler.scale, dtype), collective)
     reduce_gradients(model.parameters(), collective)
-    norm, skipped = apply_gradients(model, optimizer, scaler, max_norm, scheduler)
-    return Step(loss, norm, skipped)
+    grad_norm, skipped = apply_gradients(model, optimizer, scaler, max_norm, scheduler)
+    return Step(loss, grad_norm, skipped)

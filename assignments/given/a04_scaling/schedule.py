@@ -1,4 +1,4 @@
-"""Warm-up, stable, decay, by interpolation; a scheduler; groups."""
+"""Warm-up, stable, decay by interpolation, a scheduler, and parameter groups."""
 
 from collections.abc import Callable, Sequence
 
@@ -16,7 +16,11 @@ def warmup_stable_decay(
     final_share: float = 0.0,
     shape: str = "linear",
 ) -> float:
-    """The rate of update number `step`, from 1."""
+    """The learning rate of update number `step`. Updates count from 1.
+
+    shape: how the rate falls in the decay, "linear" or "sqrt".
+    ValueError: step is less than 1, the phases do not fit into n_steps, or the shape is another one.
+    """
     up = n_steps // 10 if warmup is None else warmup
     down = n_steps // 5 if decay is None else decay
     bend = {"linear": 1.0, "sqrt": 0.5}.get(shape)
@@ -32,34 +36,40 @@ def warmup_stable_decay(
 
 
 class Scheduler:
-    """Sets the rate of the next update."""
+    """Sets the learning rate of the next update in all groups of an optimiser.
 
-    def __init__(self, optimizer: torch.optim.Optimizer, rate: Callable[[int], float]):
-        self.optimizer, self.rate = optimizer, rate
+    lr_at: gives the learning rate of an update from its number, which counts from 1.
+    """
+
+    def __init__(self, optimizer: torch.optim.Optimizer, lr_at: Callable[[int], float]):
+        self.optimizer, self.lr_at = optimizer, lr_at
         self.load_state_dict({"done": 0})
 
     def step(self) -> None:
-        """One more is done."""
+        """Count an update that is done, and set the learning rate of the next one."""
         self.load_state_dict({"done": self.done + 1})
 
     def state_dict(self) -> dict[str, int]:
-        """How many are done."""
+        """{"done": how many updates are done}."""
         return {"done": self.done}
 
     def load_state_dict(self, state: dict[str, int]) -> None:
-        """So many are done."""
+        """Go on after as many updates as the state says. KeyError: the state is not that of a scheduler."""
         self.done = state["done"]
         for group in self.optimizer.param_groups:
-            group.update(lr=self.rate(1 + self.done))
+            group.update(lr=self.lr_at(1 + self.done))
 
 
 def groups(model: nn.Module, weight_decay: float, exempt: Sequence[str] = ("embedding", "positions")) -> list[dict]:
-    """Matrices that decay, and the rest."""
-    spared = {id(p) for name, p in model.named_parameters(remove_duplicate=False) if any(map(name.count, exempt))}
+    """Two parameter groups for an optimiser: matrices that decay, and the rest.
+
+    exempt: a parameter does not decay if one of its names holds one of these texts.
+    """
+    exempted = {id(p) for name, p in model.named_parameters(remove_duplicate=False) if any(map(name.count, exempt))}
     found = [{"params": [], "names": [], "weight_decay": amount} for amount in (weight_decay, 0.0)]
     for name, p in model.named_parameters():
         if p.requires_grad:
-            group = found[p.dim() < 2 or id(p) in spared]
+            group = found[p.dim() < 2 or id(p) in exempted]
             group["params"].append(p)
             group["names"].append(name)
     return found

@@ -9,7 +9,7 @@ import struct
 import pytest
 
 from autograder.observation.serialization import serialize
-from autograder.sandbox import worker_handle
+from autograder.sandbox import connection, worker_handle
 
 
 class ServerThatHasFinished:
@@ -39,7 +39,7 @@ class LastComesFirst(selectors.DefaultSelector):
 
 @pytest.mark.parametrize("size", [1, 10_000])
 def test_the_end_of_a_worker_may_be_told_before_its_result_is_read(monkeypatch, size):
-    monkeypatch.setattr(worker_handle.selectors, "DefaultSelector", LastComesFirst)
+    monkeypatch.setattr(connection.selectors, "DefaultSelector", LastComesFirst)
     frame = b"S" + serialize({"observation": {"numbers": "x" * size}, "inputs": []})
     with worker_handle.Worker(ServerThatHasFinished(frame), {}) as worker:
         outcome = worker.finish(5)

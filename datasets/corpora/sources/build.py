@@ -18,6 +18,7 @@ SOURCES: dict[str, Callable[[], Corpus]] = {
 
 
 def main() -> None:
+    """Write the file of every corpus."""
     corpora.DATA.mkdir(exist_ok=True)
     for name, make in SOURCES.items():
         # No time stamp, so that the same corpus is the same file.

@@ -70,9 +70,11 @@ class Teller:
     """What a story is told to. `pick` returns the text that was picked; `say` is a pick among one."""
 
     def pick(self, options: Options) -> str:
+        """The text that was picked among the options."""
         raise NotImplementedError
 
     def say(self, text: str) -> None:
+        """Pick the only text that there is."""
         self.pick(certain(text))
 
 

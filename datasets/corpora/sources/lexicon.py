@@ -44,9 +44,11 @@ class Lexicon:
         self.letters = "".join(_some(stream, LETTERS, len(LETTERS)))  # a spelling that hides which language it was
 
     def subject(self, name: str) -> str:
+        """The pronoun for a name at the start of a sentence."""
         return "He" if name in self.boys else "She"
 
     def object(self, name: str) -> str:
+        """The pronoun for a name that something is done to."""
         return "him" if name in self.boys else "her"
 
 

@@ -55,18 +55,20 @@ def keys_repeated_for_every_head(q, k, v, mask):
 @alternate("attention.GroupedQueryAttention.forward")
 def three_slices_of_one_matrix(self, x, positions=None, rotation=None, cache=None):
     """Queries, keys and values from slices of the projection, heads by view and transpose."""
-    batch, time, _ = x.shape
+    batch_size, seq_len, _ = x.shape
     if positions is None:
-        positions = torch.arange(time, device=x.device)[None]
+        positions = torch.arange(seq_len, device=x.device)[None]
     widths = [n * self.head_dim for n in (self.n_heads, self.n_kv_heads, self.n_kv_heads)]
-    q, k, v = (part.reshape(batch, time, -1, self.head_dim).transpose(1, 2) for part in torch.split(self.qkv(x), widths, dim=-1))
+    q, k, v = (
+        part.reshape(batch_size, seq_len, -1, self.head_dim).transpose(1, 2) for part in torch.split(self.qkv(x), widths, dim=-1)
+    )
     if rotation is not None:
         both = rotate(torch.cat([q, k], dim=1), tuple(part[:, None] for part in rotation), self.layout)
         q, k = both[:, : self.n_heads], both[:, self.n_heads :]
-    seen = (k, v, positions) if cache is None else cache.append(k, v, positions)
-    mask = window_mask(positions, seen[2], window=self.window, sinks=self.sinks)
-    out = grouped_attention(q, seen[0], seen[1], mask).permute(0, 2, 1, 3).contiguous()
-    return self.proj(out.view(batch, time, -1))
+    visible = (k, v, positions) if cache is None else cache.append(k, v, positions)
+    mask = window_mask(positions, visible[2], window=self.window, sinks=self.sinks)
+    out = grouped_attention(q, visible[0], visible[1], mask).permute(0, 2, 1, 3).contiguous()
+    return self.proj(out.view(batch_size, seq_len, -1))
 
 
 @alternate("attention.linear_attention")

@@ -24,19 +24,23 @@ def only_what_is_there_is_shown(self, keys, values, positions):
     there = torch.cat([self.positions, positions], 1)
     order = there.argsort(dim=1)
     pick = order[:, None, :, None].expand(-1, keys.shape[1], -1, keys.shape[3])
-    seen = [torch.cat([old, new], 2).gather(2, pick) for old, new in ((self.keys, keys), (self.values, values))]
+    visible = [torch.cat([old, new], 2).gather(2, pick) for old, new in ((self.keys, keys), (self.values, values))]
     self._store(keys, values, positions)
-    return seen[0], seen[1], there.gather(1, order)
+    return visible[0], visible[1], there.gather(1, order)
 
 
 @alternate("cache.RollingCache._store")
 def one_token_after_the_other(self, keys, values, positions):
     """Row by row and token by token, so that the later one wins."""
-    for row, places in enumerate(positions.tolist()):
-        first = max((i for i, place in enumerate(places) if place < self.sinks), default=-1) + 1
-        for i in [*range(first), *range(max(first, len(places) - self.window), len(places))]:
-            if places[i] >= 0:
-                slot = places[i] if places[i] < self.sinks else (places[i] - self.sinks) % self.window + self.sinks
+    for row, position_list in enumerate(positions.tolist()):
+        first = max((i for i, position in enumerate(position_list) if position < self.sinks), default=-1) + 1
+        for i in [*range(first), *range(max(first, len(position_list) - self.window), len(position_list))]:
+            if position_list[i] >= 0:
+                slot = (
+                    position_list[i]
+                    if position_list[i] < self.sinks
+                    else (position_list[i] - self.sinks) % self.window + self.sinks
+                )
                 self.keys[row, :, slot] = keys[row, :, i]
                 self.values[row, :, slot] = values[row, :, i]
-                self.positions[row, slot] = places[i]
+                self.positions[row, slot] = position_list[i]

@@ -27,7 +27,7 @@ def parts_by_name(self, config):
 def by_the_kind_of_positions(self, tokens, positions=None, caches=None):
     """Vectors or rotations by the kind that the model has, and blocks counted."""
     if tokens.ndim != 2 or tokens.dtype in (torch.bool, torch.float16, torch.bfloat16, torch.float32, torch.float64):
-        raise ValueError("tokens must be whole numbers (batch, time)")
+        raise ValueError("tokens must be whole numbers (batch_size, seq_len)")
     if tokens.numel() and ((tokens < 0) | (tokens >= self.config.vocab_size)).any():
         raise ValueError("a token lies outside the vocabulary")
     if positions is None:
@@ -48,14 +48,14 @@ def by_the_kind_of_positions(self, tokens, positions=None, caches=None):
 
 
 @alternate("model.Transformer.new_caches")
-def caches_from_the_layers(self, batch, capacity=None):
+def caches_from_the_layers(self, batch_size, capacity=None):
     """Sizes are asked of the layers themselves."""
     if capacity is None and self.config.window is None:
         raise ValueError("a window or a capacity is needed")
     caches = []
     for block in self.blocks:
         layer, weight = block.attention, block.attention.qkv.weight
-        sizes = (batch, layer.n_kv_heads, layer.head_dim)
+        sizes = (batch_size, layer.n_kv_heads, layer.head_dim)
         if capacity is None:
             caches.append(RollingCache(*sizes, layer.window, layer.sinks, dtype=weight.dtype, device=weight.device))
         else:

@@ -20,13 +20,13 @@ def rates_by_exponential(head_dim, base=10_000.0):
 
 @alternate("rope.rotate")
 def one_complex_product(x, rotation, layout="interleaved"):
-    """Each pair is a complex number, and the turn is one multiplication."""
+    """Each pair is a complex number, and the rotation is one multiplication."""
     if layout not in ("interleaved", "half"):
         raise ValueError(f"no such layout: {layout!r}")
     wide = x.to(torch.promote_types(x.dtype, torch.float32))
     pairs = wide.unflatten(-1, (-1, 2)) if layout == "interleaved" else wide.unflatten(-1, (2, -1)).transpose(-1, -2)
-    turn = torch.complex(*(part.to(wide.dtype) for part in rotation))
-    out = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * turn)
+    rotation = torch.complex(*(part.to(wide.dtype) for part in rotation))
+    out = torch.view_as_real(torch.view_as_complex(pairs.contiguous()) * rotation)
     return (out if layout == "interleaved" else out.transpose(-1, -2)).flatten(-2).to(x.dtype)
 
 
@@ -84,14 +84,14 @@ class ComplexTable(nn.Module):
         return torch.cos(angles) * self.magnitude, torch.sin(angles) * self.magnitude
 
     def forward(self, positions, dtype=torch.float32):
-        places, wide = positions.cpu().clamp(min=0), torch.promote_types(dtype, torch.float32)
-        last = int(places.max()) if places.numel() else 0
+        indices, wide = positions.cpu().clamp(min=0), torch.promote_types(dtype, torch.float32)
+        last = int(indices.max()) if indices.numel() else 0
         if last >= self.longest_table:
-            cos, sin = self.compute(places)
+            cos, sin = self.compute(indices)
         else:
             if self.table is None or last >= len(self.table):
                 self.table = torch.complex(*self.compute(torch.arange(last + 256)))
-            cos, sin = self.table[places].real, self.table[places].imag
+            cos, sin = self.table[indices].real, self.table[indices].imag
         return tuple(part.to(wide).to(positions.device) for part in (cos, sin))
 
 

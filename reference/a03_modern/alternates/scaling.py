@@ -28,6 +28,6 @@ def rates_of_the_larger_base(theta, factor):
 @alternate("scaling.yarn")
 def ramp_over_wavelengths(theta, factor, trained_length, slow=1.0, fast=32.0):
     """Turns as the trained length over the wavelength, and an interpolation."""
-    turns = trained_length / (2 * math.pi / theta)
-    share = torch.clamp((turns - slow) / (fast - slow), min=0.0, max=1.0)
+    rotations = trained_length / (2 * math.pi / theta)
+    share = torch.clamp((rotations - slow) / (fast - slow), min=0.0, max=1.0)
     return torch.lerp(linear(theta, factor), theta, share)

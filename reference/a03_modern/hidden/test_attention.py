@@ -10,7 +10,7 @@ from autograder.check import matches_reference, needs, part
 @weight(1)
 @matches_reference
 def test_blind_rows_beside_seeing_ones(solution, draw):
-    """A mask that blinds some queries of some texts leaves the others as they are, gradients included, with three in a group."""
+    """A mask that blinds some queries leaves the others as they are, gradients included, with three in a group."""
     q, k, v = draw.normal(3, 6, 5, 7).requires_grad_(), draw.normal(3, 2, 9, 7).requires_grad_(), draw.normal(3, 2, 9, 4)
     out = solution.attention.grouped_attention(q, k, v.requires_grad_(), draw.bernoulli(0.15, 3, 5, 9))
     return {"out": out, "grad": draw.backward(out)}
@@ -21,7 +21,7 @@ def test_blind_rows_beside_seeing_ones(solution, draw):
 @weight(1)
 @matches_reference
 def test_another_layer(solution, draw):
-    """Nine heads for three, a window, sinks, biases, halves, and texts at positions of their own."""
+    """Nine heads for three, a window, sinks, biases, halves, and sequences at positions of their own."""
     build, x = solution.attention.GroupedQueryAttention, draw.normal(2, 7, 36).requires_grad_()
     layer = draw.fill_(build(36, 9, 3, window=3, sinks=1, bias=True, layout="half"))
     angles = draw.uniform(-3, 3, 2, 7, 2)

@@ -10,7 +10,7 @@ from autograder.check import matches_reference, part
 @weight(1)
 @matches_reference
 def test_another_stream(solution, draw):
-    """Three texts at their own positions, padding inside a chunk longer than all the room, sinks wider than the window."""
+    """Three sequences at their own positions, padding inside a chunk longer than all the room, sinks wider than the window."""
     cache = solution.cache.RollingCache(3, 2, 2, 2, 4, dtype=torch.get_default_dtype())
     starts = torch.tensor([[0], [-6], [-2]])
     for columns in (range(0, 9), range(9, 10), range(10, 13)):

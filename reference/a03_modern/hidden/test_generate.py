@@ -24,5 +24,5 @@ def test_other_texts(solution, draw):
     config = solution.model.ModelConfig(19, 8, 12, 3, 2, n_kv_heads=1, window=5, sinks=1)
     model = draw.fill_(solution.model.Transformer(config))
     prompts = [draw.integers(0, 19, n).tolist() for n in (4, 13, 1, 8)]
-    texts = solution.generate.generate(model, prompts, 18, Sampling(0.0, repetition_penalty=1.3), 7, 3, True)
-    return {"texts": torch.tensor([text + [-1] * (18 - len(text)) for text in texts])}
+    sequences = solution.generate.generate(model, prompts, 18, Sampling(0.0, repetition_penalty=1.3), 7, 3, True)
+    return {"sequences": torch.tensor([sequence + [-1] * (18 - len(sequence)) for sequence in sequences])}

@@ -57,9 +57,9 @@ def trained_row(row, build, seed, next_batch, validation, config, own_generator=
     )  # fmt: skip
 
 
-@misconception("ablation.train_row", pitfall=2, ask="How many numbers does each model draw for its start?")
+@misconception("ablation.train_row", pitfall=2, ask="How many numbers does each model draw for its initial weights?")
 def one_source_of_chance(row, build, seed, next_batch, validation, config):
-    """Batches are drawn from the chance that the start has used, so that a larger model gets other batches."""
+    """Batches are drawn from the generator that the initial weights have used, so that a larger model gets other batches."""
     return trained_row(row, build, seed, next_batch, validation, config, own_generator=False)
 
 
@@ -107,20 +107,20 @@ def summed_up(runs, baseline, one_target=False, drop_never=False, of_rows=False,
     spread = lambda values: (statistics.pstdev(values) if population else _deviation(values)) if len(values) > 1 else None
     anchors, lines = {run.seed: run for run in runs if run.row == baseline}, []
     for row in dict.fromkeys(run.row for run in runs):
-        mine = [run for run in runs if run.row == row]
-        pairs = [(run, anchors[run.seed]) for run in mine if run.seed in anchors and row != baseline]
-        finals, differences = [last(run) for run in mine], [last(run) - last(anchor) for run, anchor in pairs]
+        of_row = [run for run in runs if run.row == row]
+        pairs = [(run, anchors[run.seed]) for run in of_row if run.seed in anchors and row != baseline]
+        finals, differences = [last(run) for run in of_row], [last(run) - last(anchor) for run, anchor in pairs]
         target = statistics.mean(last(anchor) for anchor in anchors.values()) if anchors else None
         reached = [(steps_to(run, target if one_target else last(anchor)), anchor.steps[-1]) for run, anchor in pairs]
         shares = [None if step is None else step / total for step, total in reached]
-        norms = [norm for run in mine for norm in run.gradient_norms]
+        norms = [norm for run in of_row for norm in run.grad_norms]
         lines.append(
             Summary(
-                row, len(mine), mine[0].parameters, statistics.mean(finals), spread(finals),
+                row, len(of_row), of_row[0].parameters, statistics.mean(finals), spread(finals),
                 statistics.mean(differences) if differences else None,
                 spread([last(run) for run, _ in pairs] if of_rows else differences), max(differences, default=None),
                 tuple(s for s in shares if s is not None or not drop_never), statistics.median(norms), max(norms),
-                statistics.median(run.seconds_per_step for run in mine),
+                statistics.median(run.seconds_per_step for run in of_row),
             )
         )  # fmt: skip
     return lines

@@ -73,7 +73,7 @@ def window_looks_both_ways(queries, keys, window=None, sinks=0):
 
 @misconception("attention.window_mask", pitfall=7, ask="Do positions stand in the order of the tensor?")
 def columns_for_positions(queries, keys, window=None, sinks=0):
-    """The mask is made from places in the tensor, as if these were the positions."""
+    """The mask is made from indices in the tensor, as if these were the positions."""
     fits_window(window, sinks)
     query = torch.arange(queries.shape[-1])[:, None] + keys.shape[-1] - queries.shape[-1]
     key = torch.arange(keys.shape[-1])[None]
@@ -147,24 +147,24 @@ def heads_of(layer, x):
     return heads.split([layer.n_heads, layer.n_kv_heads, layer.n_kv_heads], dim=1)
 
 
-def places_of(x, positions):
+def positions_of(x, positions):
     """Positions, or 0, 1, 2, … where none are given."""
     return torch.arange(x.shape[1], device=x.device).unsqueeze(0) if positions is None else positions
 
 
-def turned(layer, rotation, *parts):
+def rotated(layer, rotation, *parts):
     """Parts after the rotation, one for all heads."""
     if rotation is None:
         return parts
-    turn = rotation[0].unsqueeze(1), rotation[1].unsqueeze(1)
-    return tuple(rotate(part, turn, layer.layout) for part in parts)
+    per_head = rotation[0].unsqueeze(1), rotation[1].unsqueeze(1)
+    return tuple(rotate(part, per_head, layer.layout) for part in parts)
 
 
 @misconception("attention.GroupedQueryAttention.forward", pitfall=6, ask="Should what a token says depend on where it stands?")
-def values_are_turned_too(self, x, positions=None, rotation=None, cache=None):
-    """Values are turned like queries and keys."""
-    positions = there = places_of(x, positions)
-    q, k, v = turned(self, rotation, *heads_of(self, x))
+def values_are_rotated_too(self, x, positions=None, rotation=None, cache=None):
+    """Values are rotated like queries and keys."""
+    positions = there = positions_of(x, positions)
+    q, k, v = rotated(self, rotation, *heads_of(self, x))
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
     out = grouped_attention(q, k, v, window_mask(positions, there, self.window, self.sinks))
@@ -172,13 +172,13 @@ def values_are_turned_too(self, x, positions=None, rotation=None, cache=None):
 
 
 @misconception(
-    "attention.GroupedQueryAttention.forward", pitfall=6, ask="What does a score of a turned query and a plain key depend on?"
+    "attention.GroupedQueryAttention.forward", pitfall=6, ask="What does a score of a rotated query and a plain key depend on?"
 )
-def keys_are_not_turned(self, x, positions=None, rotation=None, cache=None):
-    """Queries alone are turned, so that scores depend on where a query stands and not on the distance."""
-    positions = there = places_of(x, positions)
+def keys_are_not_rotated(self, x, positions=None, rotation=None, cache=None):
+    """Only queries are rotated, so that scores depend on where a query stands and not on the distance."""
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    (q,) = turned(self, rotation, q)
+    (q,) = rotated(self, rotation, q)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
     out = grouped_attention(q, k, v, window_mask(positions, there, self.window, self.sinks))
@@ -186,11 +186,11 @@ def keys_are_not_turned(self, x, positions=None, rotation=None, cache=None):
 
 
 @misconception("attention.GroupedQueryAttention.forward", pitfall=6, ask="In which state does the cache expect its keys?")
-def keys_are_cached_unturned(self, x, positions=None, rotation=None, cache=None):
-    """Keys go into the cache as they are, and only new ones are ever turned."""
-    positions = there = places_of(x, positions)
+def keys_are_cached_unrotated(self, x, positions=None, rotation=None, cache=None):
+    """Keys go into the cache as they are, and only new ones are ever rotated."""
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    q, new = turned(self, rotation, q, k)
+    q, new = rotated(self, rotation, q, k)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
         k = torch.cat([k[:, :, : -new.shape[2]], new], dim=2)
@@ -203,9 +203,9 @@ def keys_are_cached_unturned(self, x, positions=None, rotation=None, cache=None)
 @misconception("attention.GroupedQueryAttention.forward", pitfall=7, ask="Where do the keys stand that come from the cache?")
 def keys_counted_from_zero(self, x, positions=None, rotation=None, cache=None):
     """Keys from the cache are taken to stand at 0, 1, 2, … in the order in which they come, whatever their positions."""
-    positions = there = places_of(x, positions)
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    q, k = turned(self, rotation, q, k)
+    q, k = rotated(self, rotation, q, k)
     if cache is not None:
         k, v, _ = cache.append(k, v, positions)
         there = torch.arange(k.shape[2], device=x.device).unsqueeze(0)
@@ -216,9 +216,9 @@ def keys_counted_from_zero(self, x, positions=None, rotation=None, cache=None):
 @misconception("attention.GroupedQueryAttention.forward", ask="What may the third token of a chunk see of the fourth?")
 def chunk_without_a_mask(self, x, positions=None, rotation=None, cache=None):
     """With a cache there is no mask, though several tokens at once must not see each other's future."""
-    positions = places_of(x, positions)
+    positions = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    q, k = turned(self, rotation, q, k)
+    q, k = rotated(self, rotation, q, k)
     mask = window_mask(positions, positions, self.window, self.sinks)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
@@ -229,9 +229,9 @@ def chunk_without_a_mask(self, x, positions=None, rotation=None, cache=None):
 @misconception("attention.GroupedQueryAttention.forward", ask="Who reads self.window?")
 def window_is_not_used(self, x, positions=None, rotation=None, cache=None):
     """Every token sees everything before it, whatever the window."""
-    positions = there = places_of(x, positions)
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    q, k = turned(self, rotation, q, k)
+    q, k = rotated(self, rotation, q, k)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
     out = grouped_attention(q, k, v, window_mask(positions, there))
@@ -240,12 +240,12 @@ def window_is_not_used(self, x, positions=None, rotation=None, cache=None):
 
 @misconception("attention.GroupedQueryAttention.forward", ask="What does the layer know of its layout?")
 def layout_is_not_used(self, x, positions=None, rotation=None, cache=None):
-    """Neighbours turn as pairs, whatever the layout of the layer."""
-    positions = there = places_of(x, positions)
+    """Neighbours rotate as pairs, whatever the layout of the layer."""
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
     if rotation is not None:
-        turn = rotation[0].unsqueeze(1), rotation[1].unsqueeze(1)
-        q, k = rotate(q, turn), rotate(k, turn)
+        per_head = rotation[0].unsqueeze(1), rotation[1].unsqueeze(1)
+        q, k = rotate(q, per_head), rotate(k, per_head)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
     out = grouped_attention(q, k, v, window_mask(positions, there, self.window, self.sinks))
@@ -255,9 +255,9 @@ def layout_is_not_used(self, x, positions=None, rotation=None, cache=None):
 @misconception("attention.GroupedQueryAttention.forward", ask="Which axis is left of the channels when heads are joined?")
 def heads_are_joined_by_view_alone(self, x, positions=None, rotation=None, cache=None):
     """The heads are joined by reshaping alone, so that tokens and heads are mixed up."""
-    positions = there = places_of(x, positions)
+    positions = there = positions_of(x, positions)
     q, k, v = heads_of(self, x)
-    q, k = turned(self, rotation, q, k)
+    q, k = rotated(self, rotation, q, k)
     if cache is not None:
         k, v, there = cache.append(k, v, positions)
     out = grouped_attention(q, k, v, window_mask(positions, there, self.window, self.sinks))
@@ -280,9 +280,9 @@ def rotated_before_the_feature_map(q, k, v, rotation=None):
     return (q.unsqueeze(-2) @ memory).squeeze(-2) / total
 
 
-@misconception("attention.linear_attention", pitfall=9, ask="Can the sum of turned products be 0?")
+@misconception("attention.linear_attention", pitfall=9, ask="Can the sum of rotated products be 0?")
 def denominator_is_rotated(q, k, v, rotation=None):
-    """The denominator sums turned products, which may be negative."""
+    """The denominator sums rotated products, which may be negative."""
     q, k = features(q), features(k)
     if rotation is not None:
         q, k = rotate(q, rotation), rotate(k, rotation)
@@ -293,7 +293,7 @@ def denominator_is_rotated(q, k, v, rotation=None):
 
 @misconception("attention.linear_attention", ask="What does token 0 know about token 1?")
 def sums_over_the_whole_text(q, k, v, rotation=None):
-    """The sums run over the whole text, later tokens included."""
+    """The sums run over the whole sequence, later tokens included."""
     q, k = features(q), features(k)
     total = (q * k.sum(dim=-2, keepdim=True)).sum(dim=-1, keepdim=True)
     if rotation is not None:

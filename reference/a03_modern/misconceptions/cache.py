@@ -130,7 +130,7 @@ def sinks_are_evicted(self, keys, values, positions):
 
 
 @misconception("cache.RollingCache._store", pitfall=3, ask="Which position does sinks + window replace?")
-def slots_start_at_the_wrong_place(self, keys, values, positions):
+def slots_start_at_the_wrong_position(self, keys, values, positions):
     """The slot in the window is the position modulo the window, without taking the sinks off first."""
     slots = torch.where(positions < self.sinks, positions, self.sinks + positions % self.window)
     write(self, keys, values, positions, (positions >= 0) & recent(self, positions), slots)

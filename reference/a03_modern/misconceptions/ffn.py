@@ -8,7 +8,7 @@ from tools.author.cases import misconception
 from .ffn import hidden_size, silu
 
 
-@misconception("ffn.silu", pitfall=5, ask="What is the derivative of x / (1 + e^−x) at −100, computed piece by piece?")
+@misconception("ffn.silu", pitfall=5, ask="What is the derivative of x / (1 + e^−x) at −100, computed step by step?")
 def exponential_by_hand(x):
     """e^(−x) is computed as it stands; far to the left it is infinite, and the gradient NaN."""
     wide = x.to(torch.promote_types(x.dtype, torch.float32))

@@ -186,10 +186,10 @@ def positions_restart_with_each_call(self, tokens, positions=None, caches=None):
     return self.head(self.norm(x))
 
 
-def cache_kind(model, n_heads, batch):
+def cache_kind(model, n_heads, batch_size):
     """Sizes of a cache, its dtype and device."""
     weight = model.head.weight
-    return (batch, n_heads, model.config.d_model // model.config.n_heads), {"dtype": weight.dtype, "device": weight.device}
+    return (batch_size, n_heads, model.config.d_model // model.config.n_heads), {"dtype": weight.dtype, "device": weight.device}
 
 
 def needs_a_window(model, capacity):
@@ -199,33 +199,33 @@ def needs_a_window(model, capacity):
 
 
 @misconception("model.Transformer.new_caches", pitfall=4, ask="What does [x] * 3 hold three times?")
-def one_object_many_times(self, batch, capacity=None):
+def one_object_many_times(self, batch_size, capacity=None):
     """The list holds one and the same cache for every layer."""
     needs_a_window(self, capacity)
     c = self.config
-    shape, kind = cache_kind(self, c.n_kv_heads or c.n_heads, batch)
+    shape, kind = cache_kind(self, c.n_kv_heads or c.n_heads, batch_size)
     if capacity is None:
         return [RollingCache(*shape, c.window, c.sinks, **kind)] * len(self.blocks)
     return [KVCache(*shape, capacity, **kind)] * len(self.blocks)
 
 
 @misconception("model.Transformer.new_caches", pitfall=7, ask="How many heads do keys have?")
-def caches_with_heads_of_queries(self, batch, capacity=None):
+def caches_with_heads_of_queries(self, batch_size, capacity=None):
     """Caches have room for as many heads of keys as there are of queries."""
     needs_a_window(self, capacity)
     c = self.config
-    shape, kind = cache_kind(self, c.n_heads, batch)
+    shape, kind = cache_kind(self, c.n_heads, batch_size)
     if capacity is None:
         return [RollingCache(*shape, c.window, c.sinks, **kind) for _ in self.blocks]
     return [KVCache(*shape, capacity, **kind) for _ in self.blocks]
 
 
 @misconception("model.Transformer.new_caches", pitfall=1, ask="Which two numbers does a rolling cache need?")
-def rolling_without_sinks(self, batch, capacity=None):
+def rolling_without_sinks(self, batch_size, capacity=None):
     """Rolling caches have no room for the sinks."""
     needs_a_window(self, capacity)
     c = self.config
-    shape, kind = cache_kind(self, c.n_kv_heads or c.n_heads, batch)
+    shape, kind = cache_kind(self, c.n_kv_heads or c.n_heads, batch_size)
     if capacity is None:
         return [RollingCache(*shape, c.window, **kind) for _ in self.blocks]
     return [KVCache(*shape, capacity, **kind) for _ in self.blocks]

@@ -28,7 +28,7 @@ def exponent_counts_channels_of_pairs(head_dim, base=10_000.0):
     return base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / (head_dim // 2))
 
 
-@misconception("rope.frequencies", pitfall=7, ask="Which pair turns once in about six positions?")
+@misconception("rope.frequencies", pitfall=7, ask="Which pair rotates once in about six positions?")
 def slowest_pair_first(head_dim, base=10_000.0):
     """The rates stand in the reverse order: the first pair is the slowest."""
     must_be_even(head_dim)
@@ -42,7 +42,7 @@ def rates_in_single_precision(head_dim, base=10_000.0):
     return (base ** (-torch.arange(0, head_dim, 2, dtype=torch.float32) / head_dim)).double()
 
 
-@misconception("rope.frequencies", ask="What would the last channel of 7 turn with?")
+@misconception("rope.frequencies", ask="What would the last channel of 7 be rotated with?")
 def odd_width_is_accepted(head_dim, base=10_000.0):
     """An odd width is taken, and a channel is left without a partner."""
     return base ** (-torch.arange(0, head_dim, 2, dtype=torch.float64) / head_dim)
@@ -60,15 +60,15 @@ def pairs_of(x, layout):
     return wide.unflatten(-1, (-1, 2)).unbind(-1) if layout == "interleaved" else wide.chunk(2, dim=-1)
 
 
-def together(turned, layout, dtype):
+def together(rotated, layout, dtype):
     """The way back from `pairs_of`."""
-    out = torch.stack(turned, dim=-1).flatten(-2) if layout == "interleaved" else torch.cat(turned, dim=-1)
+    out = torch.stack(rotated, dim=-1).flatten(-2) if layout == "interleaved" else torch.cat(rotated, dim=-1)
     return out.to(dtype)
 
 
-@misconception("rope.rotate", pitfall=2, ask="Where does (1, 0) point after a quarter turn?")
-def turned_backwards(x, rotation, layout="interleaved"):
-    """Pairs turn the other way round: the signs of the sines have changed places."""
+@misconception("rope.rotate", pitfall=2, ask="Where does (1, 0) point after a quarter rotation?")
+def rotated_backwards(x, rotation, layout="interleaved"):
+    """Pairs rotate the other way round: the signs of the sines are swapped."""
     known_layout(layout)
     (cos, sin), (a, b) = rotation, pairs_of(x, layout)
     return together((a * cos + b * sin, b * cos - a * sin), layout, x.dtype)
@@ -82,9 +82,9 @@ def both_signs_are_plus(x, rotation, layout="interleaved"):
     return together((a * cos + b * sin, b * cos + a * sin), layout, x.dtype)
 
 
-@misconception("rope.rotate", pitfall=1, ask="Which channel turns together with channel 0?")
+@misconception("rope.rotate", pitfall=1, ask="Which channel rotates together with channel 0?")
 def halves_for_neighbours(x, rotation, layout="interleaved"):
-    """The two layouts have changed places: halves where neighbours are asked for, and the other way round."""
+    """The two layouts are swapped: halves where neighbours are asked for, and the other way round."""
     known_layout(layout)
     other = "half" if layout == "interleaved" else "interleaved"
     (cos, sin), (a, b) = rotation, pairs_of(x, other)
@@ -101,14 +101,14 @@ def one_layout_for_all(x, rotation, layout="interleaved"):
 
 @misconception("rope.rotate", pitfall=1, ask="In which layout should the result be?")
 def result_in_the_other_layout(x, rotation, layout="interleaved"):
-    """Neighbours turn as a pair, but the result has all first channels in front, as in the other layout."""
+    """Neighbours rotate as a pair, but the result has all first channels in front, as in the other layout."""
     known_layout(layout)
     (cos, sin), (a, b) = rotation, pairs_of(x, layout)
     return together((a * cos - b * sin, a * sin + b * cos), "half", x.dtype)
 
 
 @misconception("rope.rotate", pitfall=4, ask="What is 1000 · 0.7071 in float16, and what is left when two of them nearly cancel?")
-def turned_in_low_precision(x, rotation, layout="interleaved"):
+def rotated_in_low_precision(x, rotation, layout="interleaved"):
     """The rotation is computed in the dtype of the tokens, where two large products that cancel leave only rounding."""
     known_layout(layout)
     cos, sin = (part.to(x.dtype) for part in rotation)
@@ -117,7 +117,7 @@ def turned_in_low_precision(x, rotation, layout="interleaved"):
 
 
 @misconception("rope.rotate", ask="Who else holds the tensor that came in?")
-def turned_in_place(x, rotation, layout="interleaved"):
+def rotated_in_place(x, rotation, layout="interleaved"):
     """The second channel of each pair is computed from the first one after that has been overwritten."""
     known_layout(layout)
     (cos, sin), (a, b) = rotation, pairs_of(x, layout)
@@ -155,7 +155,7 @@ def one_permutation_for_both_ways(weight, n_heads, to):
 
 @misconception("rope.reorder_projection", pitfall=10, ask="Which rows does a checkpoint have, and which are wanted?")
 def directions_swapped(weight, n_heads, to):
-    """The two directions have changed places."""
+    """The two directions are swapped."""
     fits_heads(weight, n_heads, to)
     heads = weight.unflatten(0, (n_heads, -1))
     order = half_order(heads.shape[1])
@@ -172,7 +172,7 @@ def heads_are_mixed(weight, n_heads, to):
 
 @misconception("rope.RotaryEmbedding.compute", pitfall=4, ask="How far apart are neighbouring float32 numbers near 30 000?")
 def angles_in_single_precision(self, positions):
-    """Angles are computed in float32, which is off by 0.002 where texts are long."""
+    """Angles are computed in float32, which is off by 0.002 where sequences are long."""
     angles = (positions.to("cpu", torch.float32)[..., None] * self.theta.float()).double()
     return self.magnitude * angles.cos(), self.magnitude * angles.sin()
 
@@ -226,7 +226,7 @@ def rounded(tables, positions, dtype):
 
 @misconception("rope.RotaryEmbedding.forward", pitfall=3, ask="At which position does the token stand that is decoded next?")
 def positions_count_from_the_call(self, positions, dtype=torch.float32):
-    """Positions are counted from the start of each call, so that a token decoded with a cache turns as if it came first."""
+    """Positions are counted from the start of each call, so that a token decoded with a cache is rotated as if it came first."""
     here = torch.arange(positions.shape[-1]).expand(positions.shape)
     return rounded(self.compute(here), positions, dtype)
 
@@ -238,27 +238,29 @@ def first_row_speaks_for_all(self, positions, dtype=torch.float32):
     return rounded(self.compute(first.clamp(min=0)), positions, dtype)
 
 
-@misconception("rope.RotaryEmbedding.forward", pitfall=8, ask="What happens to a text longer than the first one?")
+@misconception("rope.RotaryEmbedding.forward", pitfall=8, ask="What happens to a sequence longer than the first one?")
 def table_does_not_grow(self, positions, dtype=torch.float32):
-    """The table is made once, for the longest text of the first call, and later positions get its last row."""
-    places = positions.clamp(min=0).cpu()
+    """The table is made once, for the longest sequence of the first call, and later positions get its last row."""
+    indices = positions.clamp(min=0).cpu()
     if not len(self.cos):
-        self.cos, self.sin = self.compute(torch.arange(int(places.max()) + 1))
-    places = places.clamp(max=len(self.cos) - 1)
-    return rounded((self.cos[places], self.sin[places]), positions, dtype)
+        self.cos, self.sin = self.compute(torch.arange(int(indices.max()) + 1))
+    indices = indices.clamp(max=len(self.cos) - 1)
+    return rounded((self.cos[indices], self.sin[indices]), positions, dtype)
 
 
 @misconception("rope.RotaryEmbedding.forward", pitfall=8, ask="How long is the table after a million tokens?")
 def table_grows_for_ever(self, positions, dtype=torch.float32):
     """The table holds every position up to the last one, so that a stream without end needs memory without end."""
-    places = positions.clamp(min=0).cpu()
-    length = int(places.max()) + 1
+    indices = positions.clamp(min=0).cpu()
+    length = int(indices.max()) + 1
     if len(self.cos) < length:
         self.cos, self.sin = self.compute(torch.arange(2 * length))
-    return rounded((self.cos[places], self.sin[places]), positions, dtype)
+    return rounded((self.cos[indices], self.sin[indices]), positions, dtype)
 
 
-@misconception("rope.RotaryEmbedding.forward", ask="How often is the cosine of position 3 computed while a text is written?")
+@misconception(
+    "rope.RotaryEmbedding.forward", ask="How often is the cosine of position 3 computed while a sequence is generated?"
+)
 def nothing_is_kept(self, positions, dtype=torch.float32):
     """Cosines and sines are computed anew in each call."""
     return rounded(self.compute(positions.clamp(min=0)), positions, dtype)
@@ -267,11 +269,11 @@ def nothing_is_kept(self, positions, dtype=torch.float32):
 @misconception("rope.RotaryEmbedding.forward", pitfall=4, ask="In which dtype does rotate compute?")
 def tables_in_the_dtype_of_the_model(self, positions, dtype=torch.float32):
     """Cosines and sines are rounded to the dtype of the model, bfloat16 included."""
-    places = positions.clamp(min=0).cpu()
-    length = int(places.max()) + 1
+    indices = positions.clamp(min=0).cpu()
+    length = int(indices.max()) + 1
     if len(self.cos) < length <= self.longest_table:
         self.cos, self.sin = self.compute(torch.arange(min(2 * length, self.longest_table)))
-    tables = (self.cos[places], self.sin[places]) if length <= len(self.cos) else self.compute(places)
+    tables = (self.cos[indices], self.sin[indices]) if length <= len(self.cos) else self.compute(indices)
     return tables[0].to(positions.device, dtype), tables[1].to(positions.device, dtype)
 
 

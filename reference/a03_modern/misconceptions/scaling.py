@@ -50,21 +50,21 @@ def ramp_is_reversed(theta, factor, trained_length, slow=1.0, fast=32.0):
     return keep * theta + (1 - keep) * linear(theta, factor)
 
 
-@misconception("scaling.yarn", pitfall=2, ask="How many radians has a full turn?")
-def radians_for_turns(theta, factor, trained_length, slow=1.0, fast=32.0):
-    """Turns are counted in radians: the 2π is missing."""
+@misconception("scaling.yarn", pitfall=2, ask="How many radians has a full rotation?")
+def radians_for_rotations(theta, factor, trained_length, slow=1.0, fast=32.0):
+    """Rotations are counted in radians: the 2π is missing."""
     keep = ((trained_length * theta - slow) / (fast - slow)).clamp(0, 1)
     return keep * theta + (1 - keep) * linear(theta, factor)
 
 
-@misconception("scaling.yarn", pitfall=2, ask="Does a long wavelength mean many turns or few?")
-def wavelengths_for_turns(theta, factor, trained_length, slow=1.0, fast=32.0):
-    """The ramp runs over wavelengths in place of turns."""
+@misconception("scaling.yarn", pitfall=2, ask="Does a long wavelength mean many rotations or few?")
+def wavelengths_for_rotations(theta, factor, trained_length, slow=1.0, fast=32.0):
+    """The ramp runs over wavelengths instead of rotations."""
     keep = ((2 * math.pi / theta - slow) / (fast - slow)).clamp(0, 1)
     return keep * theta + (1 - keep) * linear(theta, factor)
 
 
-@misconception("scaling.yarn", pitfall=5, ask="What is γ of a pair that turns 320 times?")
+@misconception("scaling.yarn", pitfall=5, ask="What is γ of a pair that rotates 320 times?")
 def ramp_is_not_cut_off(theta, factor, trained_length, slow=1.0, fast=32.0):
     """The share γ is not cut to 0 … 1."""
     keep = (trained_length * theta / (2 * math.pi) - slow) / (fast - slow)
@@ -73,6 +73,6 @@ def ramp_is_not_cut_off(theta, factor, trained_length, slow=1.0, fast=32.0):
 
 @misconception("scaling.yarn", ask="What are the arguments slow and fast for?")
 def limits_are_fixed(theta, factor, trained_length, slow=1.0, fast=32.0):
-    """The limits are 1 and 32 turns, whatever is asked for."""
+    """The limits are 1 and 32 rotations, whatever is asked for."""
     keep = ((trained_length * theta / (2 * math.pi) - 1) / 31).clamp(0, 1)
     return keep * theta + (1 - keep) * linear(theta, factor)

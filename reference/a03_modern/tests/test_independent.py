@@ -58,7 +58,7 @@ def model(solution, **rest):
 def test_rms_norm_is_torchs(solution):
     ours, theirs = solution.norm.RMSNorm(9, 1e-3), fill(nn.RMSNorm(9, 1e-3))
     ours.load_state_dict(theirs.state_dict())
-    x = (0.03 * torch.randn(2, 4, 9) + 0.01).requires_grad_()  # mean square near eps: its place shows
+    x = (0.03 * torch.randn(2, 4, 9) + 0.01).requires_grad_()  # mean square near eps, so that it matters where eps is added
     assert_same(ours(x), theirs(x))
     assert_same(gradients(ours(x), [x, ours.weight]), gradients(theirs(x), [x, theirs.weight]), 1e-10)
     half = 300 * torch.randn(3, 9).to(torch.float16)  # squares overflow float16
@@ -98,13 +98,13 @@ def test_rotation_is_multiplication_by_a_unit_complex_number(solution):
 
 @pytest.mark.parametrize(("dtype", "bound"), [(torch.float64, 1e-10), (torch.float32, 2e-5), (torch.bfloat16, 0.3)])
 def test_scores_see_the_distance_alone(solution, dtype, bound):
-    """In bfloat16 the vectors are rounded after they are turned: 64 products of numbers near 1, each 2⁻⁸ off, add up to 0.1."""
+    """In bfloat16 the vectors are rounded after they are rotated: 64 products of numbers near 1, each 2⁻⁸ off, add up to 0.1."""
     q, k = torch.randn(64, 64).to(dtype), torch.randn(64, 64).to(dtype)
     m, n, rotary = torch.randint(512, (64,)), torch.randint(512, (64,)), solution.rope.RotaryEmbedding(64)
     scores = []
     for step in (0, 60_000):
-        turned = [solution.rope.rotate(x, rotary(places + step, dtype)).double() for x, places in ((q, m), (k, n))]
-        scores.append((turned[0] * turned[1]).sum(-1))
+        rotated = [solution.rope.rotate(x, rotary(positions + step, dtype)).double() for x, positions in ((q, m), (k, n))]
+        scores.append((rotated[0] * rotated[1]).sum(-1))
     assert (scores[1] - scores[0]).abs().max() < bound
 
 
@@ -139,10 +139,10 @@ def test_yarn_and_ntk_keep_what_they_promise(solution):
     ntk, yarn = solution.scaling.ntk(theta, 8.0), solution.scaling.yarn(theta, 8.0, 1024)
     assert_same((ntk[0], ntk[-1]), (theta[0], theta[-1] / 8))
     assert_same(ntk, solution.rope.frequencies(64, 10_000.0 * 8 ** (64 / 62)), 1e-11)
-    turns = 1024 * theta / math.tau
-    assert_same(yarn[turns >= 32], theta[turns >= 32])
-    assert_same(yarn[turns <= 1], theta[turns <= 1] / 8)
-    between = (turns > 1) & (turns < 32)
+    rotations = 1024 * theta / math.tau
+    assert_same(yarn[rotations >= 32], theta[rotations >= 32])
+    assert_same(yarn[rotations <= 1], theta[rotations <= 1] / 8)
+    between = (rotations > 1) & (rotations < 32)
     assert between.any() and ((yarn < theta) & (yarn > theta / 8))[between].all()
 
 
@@ -180,30 +180,30 @@ def test_layer_without_groups_or_rotation_is_torchs(solution):
 
 
 def test_linear_attention_is_its_double_sum(solution):
-    q, k, v, turn = torch.randn(6, 4), torch.randn(6, 4), torch.randn(6, 3), solution.rope.RotaryEmbedding(4)
-    rotation = turn(torch.arange(6) + 20_000, torch.float64)
+    q, k, v, rotary = torch.randn(6, 4), torch.randn(6, 4), torch.randn(6, 3), solution.rope.RotaryEmbedding(4)
+    rotation = rotary(torch.arange(6) + 20_000, torch.float64)
     phi = [F.elu(x) + 1 for x in (q, k)]
-    turned = [solution.rope.rotate(x, rotation) for x in phi]
+    rotated = [solution.rope.rotate(x, rotation) for x in phi]
     out = solution.attention.linear_attention(q, k, v, rotation)
     for m in range(6):
         total = sum(phi[0][m] @ phi[1][n] for n in range(m + 1))
-        assert_same(out[m], sum((turned[0][m] @ turned[1][n]) * v[n] for n in range(m + 1)) / total)
+        assert_same(out[m], sum((rotated[0][m] @ rotated[1][n]) * v[n] for n in range(m + 1)) / total)
 
 
 # caches and generation
 
 
-@pytest.mark.parametrize("pieces", [[1] * 40, [40], [7, 1, 12, 1, 1, 18], [3, 37]])
-def test_rolling_cache_equals_a_mask(solution, pieces):
+@pytest.mark.parametrize("chunks", [[1] * 40, [40], [7, 1, 12, 1, 1, 18], [3, 37]])
+def test_rolling_cache_equals_a_mask(solution, chunks):
     net = model(solution, n_kv_heads=2, window=5, sinks=2, n_positions=8)
     tokens, positions = torch.randint(29, (3, 40)), torch.arange(40) - torch.tensor([[0], [3], [11]])
     positions = positions.clamp(min=-1)
     caches, outs, start = net.new_caches(3), [], 0
     sizes = [caches[0].n_bytes]
     with torch.no_grad():
-        for time in pieces:
-            outs.append(net(tokens[:, start : start + time], positions[:, start : start + time], caches))
-            start += time
+        for seq_len in chunks:
+            outs.append(net(tokens[:, start : start + seq_len], positions[:, start : start + seq_len], caches))
+            start += seq_len
             sizes.append(caches[0].n_bytes)
         whole = net(tokens, positions)
     real = positions >= 0
@@ -212,7 +212,7 @@ def test_rolling_cache_equals_a_mask(solution, pieces):
 
 
 @pytest.mark.parametrize("fields", [{}, {"n_kv_heads": 3}, {"window": 6, "sinks": 1}, {"norm": "layernorm", "mlp": "gelu"}])
-@pytest.mark.parametrize("kind", [{}, {"chunk": 3}, {"rolling": True}, {"rolling": True, "chunk": 4}])
+@pytest.mark.parametrize("kind", [{}, {"chunk_size": 3}, {"rolling": True}, {"rolling": True, "chunk_size": 4}])
 def test_cache_changes_no_token(solution, fields, kind):
     if kind.get("rolling") and "window" not in fields:
         fields = fields | {"window": 7, "sinks": 2}
@@ -222,10 +222,10 @@ def test_cache_changes_no_token(solution, fields, kind):
         expected = solution.sample.generate(net, prompts, 25, greedy, stop, context=1000)
         assert solution.generate.generate(net, prompts, 25, greedy, stop, **kind) == expected
     equal = [torch.randint(29, (6,)).tolist() for _ in range(4)]
-    chance = lambda: torch.Generator().manual_seed(3)
+    generator = lambda: torch.Generator().manual_seed(3)
     setting = solution.sample.Sampling(1.3, 12, 0.9, 1.1)
-    expected = solution.sample.generate(net, equal, 25, setting, 5, context=1000, generator=chance())
-    assert solution.generate.generate(net, equal, 25, setting, 5, generator=chance(), **kind) == expected
+    expected = solution.sample.generate(net, equal, 25, setting, 5, context=1000, generator=generator())
+    assert solution.generate.generate(net, equal, 25, setting, 5, generator=generator(), **kind) == expected
 
 
 def test_later_positions_leave_logits_as_they_are(solution):

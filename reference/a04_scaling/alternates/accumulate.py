@@ -11,13 +11,13 @@ from .accumulate import count_targets, summed_loss
 
 
 @alternate("accumulate.split_batch")
-def sizes_by_division(batch, n_parts):
+def sizes_by_division(batch, n_micro_batches):
     """Sizes from a division with a rest."""
     inputs, targets = batch
-    if n_parts < 1 or n_parts > inputs.shape[0]:
-        raise ValueError(f"{n_parts} parts of {inputs.shape[0]} rows cannot be made")
-    size, larger = divmod(inputs.shape[0], n_parts)
-    sizes = [size + 1] * larger + [size] * (n_parts - larger)
+    if n_micro_batches < 1 or n_micro_batches > inputs.shape[0]:
+        raise ValueError(f"{n_micro_batches} micro-batches of {inputs.shape[0]} sequences cannot be made")
+    size, larger = divmod(inputs.shape[0], n_micro_batches)
+    sizes = [size + 1] * larger + [size] * (n_micro_batches - larger)
     return [(one, other) for one, other in zip(inputs.split(sizes), targets.split(sizes), strict=True)]
 
 
@@ -31,18 +31,18 @@ def gathered_log_probabilities(logits, targets):
 
 
 @alternate("accumulate.accumulate_gradients")
-def divided_in_the_backward_pass(model, parts, total=None, scale=1.0, dtype=torch.float32):
+def divided_in_the_backward_pass(model, micro_batches, total=None, scale=1.0, dtype=torch.float32):
     """Sums go back with scale / total as the gradient to start from."""
     if total is None:
-        total = count_targets(parts)
+        total = count_targets(micro_batches)
     if total <= 0:
         raise ValueError("there is no target to divide by")
     losses = []
-    for inputs, targets in parts:
-        place = next(iter(model.parameters())).device
-        with torch.autocast(place.type, dtype, enabled=dtype is not torch.float32):
-            logits = model(inputs.to(place))
-        loss = summed_loss(logits, targets.to(place))
+    for inputs, targets in micro_batches:
+        device = next(iter(model.parameters())).device
+        with torch.autocast(device.type, dtype, enabled=dtype is not torch.float32):
+            logits = model(inputs.to(device))
+        loss = summed_loss(logits, targets.to(device))
         loss.backward(torch.full_like(loss, scale / total))
         losses.append(loss.item())
     return math.fsum(losses) / total

@@ -36,11 +36,13 @@ def clipped_by_a_division(model, optimizer, scaler, max_norm=1.0, scheduler=None
 
 
 @alternate("amp.training_step")
-def cleared_to_zeros(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def cleared_to_zeros(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Gradients are set to zeros in place, and the arguments are named."""
     for parameter in model.parameters():
         if parameter.grad is not None:
             parameter.grad = torch.zeros_like(parameter.grad)
-    loss = accumulate_gradients(model=model, parts=parts, total=count_targets(parts), scale=scaler.scale, dtype=dtype)
+    loss = accumulate_gradients(
+        model=model, micro_batches=micro_batches, total=count_targets(micro_batches), scale=scaler.scale, dtype=dtype
+    )
     norm, skipped = apply_gradients(model, optimizer, scaler, max_norm=max_norm, scheduler=scheduler)
-    return Step(loss=loss, gradient_norm=norm, skipped=skipped)
+    return Step(loss=loss, grad_norm=norm, skipped=skipped)

@@ -12,18 +12,18 @@ from .bpe import PATTERN, split_special
 
 @alternate("bpe.split_special")
 def walked_from_the_left(text, special):
-    """Place by place, asking at each whether a special begins there."""
+    """Position by position, asking at each whether a special begins there."""
     by_length = sorted(special, key=len, reverse=True)
-    pieces, begin, place = [], 0, 0
-    while place < len(text):
-        found = next((one for one in by_length if text.startswith(one, place)), None)
+    segments, begin, position = [], 0, 0
+    while position < len(text):
+        found = next((one for one in by_length if text.startswith(one, position)), None)
         if found is None:
-            place += 1
+            position += 1
             continue
-        pieces += [text[begin:place], found]
-        begin = place = place + len(found)
-    pieces.append(text[begin:])
-    return pieces
+        segments += [text[begin:position], found]
+        begin = position = position + len(found)
+    segments.append(text[begin:])
+    return segments
 
 
 @alternate("bpe.count_pretokens")
@@ -31,9 +31,9 @@ def one_dictionary_of_bytes(texts, special=(), pattern=PATTERN):
     """Each match is encoded at once and counted in a dictionary."""
     counts = defaultdict(int)
     for text in texts:
-        for number, piece in enumerate(split_special(text, special)):
+        for number, segment in enumerate(split_special(text, special)):
             if number % 2 == 0:
-                for match in regex.finditer(pattern, piece):
+                for match in regex.finditer(pattern, segment):
                     counts[match.group().encode("utf-8")] += 1
     return Counter(counts)
 
@@ -53,7 +53,7 @@ def looking_back(ids, pair, new):
 
 @alternate("bpe.train_merges")
 def counts_without_a_heap(words, n_merges):
-    """Counts are kept for each pair and mended word by word; the best one is looked for among all of them, each time."""
+    """Counts are kept for each pair and updated word by word. The best pair is looked for among all of them, each time."""
     rows = [[list(word), count] for word, count in words.items()]
     total, holders = Counter(), defaultdict(set)
     for number, (row, count) in enumerate(rows):
@@ -72,11 +72,11 @@ def counts_without_a_heap(words, n_merges):
                 total[pair] -= count
                 if total[pair] == 0:
                     del total[pair]
-            place, shorter = 0, []
-            while place < len(row):
-                joined = place + 1 < len(row) and row[place] == first and row[place + 1] == second
-                shorter.append(token if joined else row[place])
-                place += 1 + joined
+            position, shorter = 0, []
+            while position < len(row):
+                joined = position + 1 < len(row) and row[position] == first and row[position + 1] == second
+                shorter.append(token if joined else row[position])
+                position += 1 + joined
             rows[number][0] = shorter
             for pair in pairwise(shorter):
                 total[pair] += count
@@ -86,15 +86,15 @@ def counts_without_a_heap(words, n_merges):
 
 
 @alternate("bpe.Tokenizer.encode_word")
-def one_place_at_a_time(self, word):
-    """The earliest merge at its leftmost place, in place, and then again."""
+def one_position_at_a_time(self, word):
+    """The earliest merge at its leftmost position, in place, and then again."""
     ids = list(word)
     while True:
-        ranked = [(self.order[pair], place) for place, pair in enumerate(pairwise(ids)) if pair in self.order]
+        ranked = [(self.order[pair], position) for position, pair in enumerate(pairwise(ids)) if pair in self.order]
         if not ranked:
             return ids
-        rank, place = min(ranked)
-        ids[place : place + 2] = [256 + rank]
+        rank, position = min(ranked)
+        ids[position : position + 2] = [256 + rank]
 
 
 @alternate("bpe.Tokenizer.encode")
@@ -102,11 +102,11 @@ def a_table_for_each_text(self, text, allow_special=False):
     """Words are remembered in a table of this call, and matches come from an iterator."""
     text.encode("utf-8")
     known, out = {}, []
-    for number, piece in enumerate(split_special(text, self.special if allow_special else [])):
+    for number, segment in enumerate(split_special(text, self.special if allow_special else [])):
         if number % 2:
-            out.append(self.ids[piece])
+            out.append(self.ids[segment])
             continue
-        for match in regex.finditer(self.pattern, piece):
+        for match in regex.finditer(self.pattern, segment):
             word = match[0]
             if word not in known:
                 known[word] = self.encode_word(word.encode("utf-8"))

@@ -9,7 +9,7 @@ import torch
 from tools.author.cases import alternate
 
 
-@alternate("metrics.gradient_norm")
+@alternate("metrics.grad_norm")
 def sum_of_squares_in_float64(parameters):
     """Squares are summed in float64."""
     return float(sum(float(p.grad.to(torch.float64).pow(2).sum()) for p in parameters if p.grad is not None)) ** 0.5

@@ -6,22 +6,22 @@ from tools.author.cases import alternate
 
 from .accumulate import accumulate_gradients, count_targets
 from .amp import Step, apply_gradients
-from .parallel import _device_of_talk, joint_sum, reduce_gradients
+from .parallel import _communication_device, global_sum, reduce_gradients
 
 
-@alternate("parallel.my_rows")
+@alternate("parallel.shard_batch")
 def borders_by_division(batch, rank, size):
     """Borders from a division with a rest."""
-    rows, more = divmod(batch[0].size(0), size)
-    start = rank * rows + min(rank, more)
-    end = start + rows + (rank < more)
+    least, more = divmod(batch[0].size(0), size)
+    start = rank * least + min(rank, more)
+    end = start + least + (rank < more)
     return batch[0][start:end], batch[1][start:end]
 
 
-@alternate("parallel.joint_count")
-def one_place_for_each_rank(count, collective):
-    """Each rank writes into its own place, and the row is added up."""
-    row = torch.zeros(collective.size, dtype=torch.int64, device=_device_of_talk())
+@alternate("parallel.global_count")
+def one_slot_for_each_rank(count, collective):
+    """Each rank writes into its own slot of a vector, and the vector is added up."""
+    row = torch.zeros(collective.size, dtype=torch.int64, device=_communication_device())
     row[collective.rank] = count
     collective.all_reduce(row)
     return row.sum().item()
@@ -47,12 +47,14 @@ def one_flat_row_of_each_dtype(parameters, collective, bucket_bytes=25 * 2**20):
 
 
 @alternate("parallel.parallel_step")
-def counts_and_losses_in_one_row(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def counts_and_losses_in_one_row(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
     """The loss is summed before the gradients are; the count goes as float64, which is exact for any batch."""
     model.zero_grad()
-    own = [(inputs, targets) for inputs, targets in parts if inputs.shape[0] > 0]
-    total = round(joint_sum(float(count_targets(own)), collective))
-    loss = joint_sum(accumulate_gradients(model, own, total=total, scale=scaler.scale, dtype=dtype), collective)
+    own = [(inputs, targets) for inputs, targets in micro_batches if inputs.shape[0] > 0]
+    total = round(global_sum(float(count_targets(own)), collective))
+    loss = global_sum(accumulate_gradients(model, own, total=total, scale=scaler.scale, dtype=dtype), collective)
     reduce_gradients(list(model.parameters()), collective)
     norm, skipped = apply_gradients(model, optimizer, scaler, max_norm, scheduler)
     return Step(loss, norm, skipped)

@@ -11,16 +11,16 @@ from autograder.check import matches_reference, needs, part
 @weight(1)
 @matches_reference
 def test_another_batch(solution, draw):
-    """Eleven rows in four parts, a part that is all padding, a scale, a total, and gradients that were there."""
+    """Eleven sequences in four micro-batches, one of them all padding, a scale, a total, and gradients that were there."""
     model = draw.fill_(nn.Sequential(nn.Embedding(9, 5), nn.Linear(5, 5), nn.SiLU(), nn.Linear(5, 9)))
     inputs, targets = draw.integers(0, 9, 11, 7), draw.integers(0, 9, 11, 7)
     targets = targets.masked_fill(draw.bernoulli(0.6, 11, 7), -100)
     targets[3:6] = -100
     model[3].bias.grad = draw.normal(9).clone()
-    parts = solution.accumulate.split_batch((inputs, targets), 4)
-    share = solution.accumulate.accumulate_gradients(model, parts, 77, 32.0)
+    micro_batches = solution.accumulate.split_batch((inputs, targets), 4)
+    share = solution.accumulate.accumulate_gradients(model, micro_batches, 77, 32.0)
     return {
         "share": share,
         "gradients": {name: p.grad for name, p in model.named_parameters()},
-        "sizes": [len(one[0]) for one in parts],
+        "sizes": [len(one[0]) for one in micro_batches],
     }

@@ -20,7 +20,7 @@ class WithAnother:
 
 
 class WithItsTwin(WithAnother):
-    """Rank 0 of 2: the other has the same rows."""
+    """Rank 0 of 2: the other has the same sequences."""
 
     def all_reduce(self, tensor):
         tensor *= 2
@@ -51,19 +51,21 @@ def test_sums_with_another(solution, draw):
         "amp.Scaler",
         "amp.apply_gradients",
     ),
-    *("parallel.joint_count", "parallel.reduce_gradients"),
+    *("parallel.global_count", "parallel.reduce_gradients"),
 )
 @weight(1)
 @matches_reference
 def test_step_with_a_twin(solution, draw):
-    """With another rank that has the same rows the step is that of one rank alone: the joint total divides what was summed."""
+    """With another rank that has the same shard the step is that of one rank alone: the global count divides what was summed."""
     model = draw.fill_(nn.Sequential(nn.Embedding(9, 5), nn.Linear(5, 9)))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
-    parts = [(draw.integers(0, 9, rows, 4), draw.integers(0, 9, rows, 4)) for rows in (2, 1, 3)]
-    parts[1][1][0, 1:] = -100
-    step = solution.parallel.parallel_step(model, optimizer, parts, WithItsTwin(), solution.amp.Scaler(scale=2.0), max_norm=0.7)
+    micro_batches = [(draw.integers(0, 9, batch_size, 4), draw.integers(0, 9, batch_size, 4)) for batch_size in (2, 1, 3)]
+    micro_batches[1][1][0, 1:] = -100
+    step = solution.parallel.parallel_step(
+        model, optimizer, micro_batches, WithItsTwin(), solution.amp.Scaler(scale=2.0), max_norm=0.7
+    )
     return {
         "weights": {name: p.detach().clone() for name, p in model.named_parameters()},
         "loss": step.loss,
-        "norm": step.gradient_norm,
+        "norm": step.grad_norm,
     }

@@ -143,65 +143,65 @@ def clipping_is_forgotten(model, optimizer, scaler, max_norm=1.0, scheduler=None
 
 
 @misconception("amp.training_step", pitfall=3, ask="What stands in .grad after the last step?")
-def gradients_are_not_cleared(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def gradients_are_not_cleared(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Gradients of earlier steps are not cleared, and stay in the sum."""
-    loss = accumulate_gradients(model, parts, scale=scaler.scale, dtype=dtype)
+    loss = accumulate_gradients(model, micro_batches, scale=scaler.scale, dtype=dtype)
     return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
 
 @misconception("amp.training_step", pitfall=3, ask="What is left to step with?")
-def gradients_are_cleared_too_late(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def gradients_are_cleared_too_late(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """Gradients are cleared after the step, where a skipped one of before, or whatever else stands there, comes along."""
-    loss = accumulate_gradients(model, parts, scale=scaler.scale, dtype=dtype)
+    loss = accumulate_gradients(model, micro_batches, scale=scaler.scale, dtype=dtype)
     step = Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
     optimizer.zero_grad()
     return step
 
 
-@misconception("amp.training_step", ask="How many updates does a batch in four parts make?")
-def an_update_for_each_part(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
-    """Each part makes an update of its own: that is training with small batches."""
+@misconception("amp.training_step", ask="How many updates does a batch in four micro-batches make?")
+def an_update_for_each_micro_batch(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+    """Each micro-batch makes an update of its own: that is training with small batches."""
     losses = []
-    for part in parts:
-        if count_targets([part]):
+    for micro_batch in micro_batches:
+        if count_targets([micro_batch]):
             optimizer.zero_grad()
-            losses.append(accumulate_gradients(model, [part], scale=scaler.scale, dtype=dtype))
+            losses.append(accumulate_gradients(model, [micro_batch], scale=scaler.scale, dtype=dtype))
             norm, skipped = apply_gradients(model, optimizer, scaler, max_norm, scheduler)
     return Step(sum(losses) / len(losses), norm, skipped)
 
 
-@misconception("amp.training_step", ask="After how many batches is the warm-up over, if each has four parts?")
-def scheduler_counts_parts(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
-    """The scheduler is stepped once for each part, so that its phases are over too early."""
+@misconception("amp.training_step", ask="After how many batches is the warm-up over, if each has four micro-batches?")
+def scheduler_counts_micro_batches(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+    """The scheduler is stepped once for each micro-batch, so that its phases are over too early."""
     optimizer.zero_grad()
-    loss = accumulate_gradients(model, parts, scale=scaler.scale, dtype=dtype)
+    loss = accumulate_gradients(model, micro_batches, scale=scaler.scale, dtype=dtype)
     norm, skipped = apply_gradients(model, optimizer, scaler, max_norm, scheduler)
-    for _ in parts[1:]:
+    for _ in micro_batches[1:]:
         if scheduler is not None:
             scheduler.step()
     return Step(loss, norm, skipped)
 
 
 @misconception("amp.training_step", pitfall=5, ask="What is a loss of 150,733 nats?")
-def loss_is_told_with_its_scale(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def loss_is_told_with_its_scale(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """The loss that is told is the scaled one."""
     optimizer.zero_grad()
     scale = scaler.scale
-    loss = accumulate_gradients(model, parts, scale=scale, dtype=dtype)
+    loss = accumulate_gradients(model, micro_batches, scale=scale, dtype=dtype)
     return Step(loss * scale, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
 
 @misconception("amp.training_step", ask="By what does `unscale` divide?")
-def loss_is_not_scaled(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def loss_is_not_scaled(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """The loss is not scaled, though gradients are unscaled: every step is too small by the scale."""
     optimizer.zero_grad()
-    loss = accumulate_gradients(model, parts, dtype=dtype)
+    loss = accumulate_gradients(model, micro_batches, dtype=dtype)
     return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
 
 @misconception("amp.training_step", ask="Where does the dtype go?")
-def dtype_is_not_handed_on(model, optimizer, parts, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def dtype_is_not_handed_on(model, optimizer, micro_batches, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
     """The dtype is not handed on, and everything is computed in float32."""
     optimizer.zero_grad()
-    loss = accumulate_gradients(model, parts, scale=scaler.scale)
+    loss = accumulate_gradients(model, micro_batches, scale=scaler.scale)
     return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))

@@ -27,16 +27,16 @@ def signs_are_a_pattern(text, special):
 
 
 @misconception("bpe.split_special", pitfall=5, ask="Where do specials stand if a text begins with one?")
-def empty_pieces_are_left_out(text, special):
-    """Empty pieces are dropped, so that specials do not always stand at odd places."""
+def empty_segments_are_left_out(text, special):
+    """Empty segments are dropped, so that specials do not always stand at odd indices."""
     longest_first = sorted(special, key=len, reverse=True)
-    pieces = regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text) if longest_first else [text]
-    return [piece for piece in pieces if piece]
+    segments = regex.split("(" + "|".join(map(regex.escape, longest_first)) + ")", text) if longest_first else [text]
+    return [segment for segment in segments if segment]
 
 
 @misconception("bpe.count_pretokens", pitfall=5, ask="What becomes of <|end|> if the pattern comes first?")
 def specials_are_counted(texts, special=(), pattern=PATTERN):
-    """Special texts are not cut out, so that their pieces are counted and merged like words."""
+    """Special texts are not cut out, so that what they consist of is counted and merged like words."""
     counts = Counter()
     for text in texts:
         counts.update(regex.findall(pattern, text))
@@ -57,8 +57,8 @@ def words_are_cut_at_spaces(texts, special=(), pattern=PATTERN):
     """The text is split at white space instead of by the pattern: signs stick to words, and spaces are lost."""
     counts = Counter()
     for text in texts:
-        for piece in split_special(text, special)[::2]:
-            counts.update(piece.split())
+        for segment in split_special(text, special)[::2]:
+            counts.update(segment.split())
     return Counter({word.encode(): count for word, count in counts.items()})
 
 
@@ -67,7 +67,7 @@ def words_are_cut_at_spaces(texts, special=(), pattern=PATTERN):
 )
 def text_is_one_word(texts, special=(), pattern=PATTERN):
     """The text is not cut into pre-tokens at all, so that merges cross from word to word."""
-    return Counter(piece.encode() for text in texts for piece in split_special(text, special)[::2] if piece)
+    return Counter(segment.encode() for text in texts for segment in split_special(text, special)[::2] if segment)
 
 
 @misconception("bpe.count_pretokens", ask="Do frequent words count more than rare ones?")
@@ -75,8 +75,8 @@ def words_are_counted_once(texts, special=(), pattern=PATTERN):
     """Each different pre-token of a text counts once, however often it stands there."""
     counts = Counter()
     for text in texts:
-        for piece in split_special(text, special)[::2]:
-            counts.update(set(regex.findall(pattern, piece)))
+        for segment in split_special(text, special)[::2]:
+            counts.update(set(regex.findall(pattern, segment)))
     return Counter({word.encode(): count for word, count in counts.items()})
 
 
@@ -84,8 +84,8 @@ def words_are_counted_once(texts, special=(), pattern=PATTERN):
 def texts_are_joined(texts, special=(), pattern=PATTERN):
     """All texts are joined first: words reach from one into the next, and everything is in memory at once."""
     counts = Counter()
-    for piece in split_special("".join(texts), special)[::2]:
-        counts.update(regex.findall(pattern, piece))
+    for segment in split_special("".join(texts), special)[::2]:
+        counts.update(regex.findall(pattern, segment))
     return Counter({word.encode(): count for word, count in counts.items()})
 
 
@@ -100,42 +100,42 @@ def overlapping_pairs_are_all_merged(ids, pair, new):
 @misconception("bpe.merge", pitfall=2, ask="Which two of (a, a, a) become one?")
 def merged_from_the_right(ids, pair, new):
     """Pairs are taken from the right, so that of three equal tokens the last two become one."""
-    merged, place = [], len(ids) - 1
-    while place >= 0:
-        found = place > 0 and (ids[place - 1], ids[place]) == pair
-        merged.append(new if found else ids[place])
-        place -= 2 if found else 1
+    merged, position = [], len(ids) - 1
+    while position >= 0:
+        found = position > 0 and (ids[position - 1], ids[position]) == pair
+        merged.append(new if found else ids[position])
+        position -= 2 if found else 1
     return merged[::-1]
 
 
-@misconception("bpe.merge", ask="What about the second place where the pair stands?")
+@misconception("bpe.merge", ask="What about the second position where the pair stands?")
 def only_the_first_occurrence(ids, pair, new):
     """Only the first occurrence is replaced."""
-    for place in range(len(ids) - 1):
-        if (ids[place], ids[place + 1]) == pair:
-            return [*ids[:place], new, *ids[place + 2 :]]
+    for position in range(len(ids) - 1):
+        if (ids[position], ids[position + 1]) == pair:
+            return [*ids[:position], new, *ids[position + 2 :]]
     return list(ids)
 
 
 @misconception("bpe.merge", ask="What comes after the last pair?")
 def last_token_is_lost(ids, pair, new):
     """The walk ends one token early, and a last token that is in no pair is lost."""
-    merged, place = [], 0
-    while place < len(ids) - 1:
-        found = (ids[place], ids[place + 1]) == pair
-        merged.append(new if found else ids[place])
-        place += 2 if found else 1
+    merged, position = [], 0
+    while position < len(ids) - 1:
+        found = (ids[position], ids[position + 1]) == pair
+        merged.append(new if found else ids[position])
+        position += 2 if found else 1
     return merged
 
 
 @misconception("bpe.merge", ask="Who else may still need the tokens that came in?")
 def ids_are_overwritten(ids, pair, new):
     """The list that came in is changed in place."""
-    place = 0
-    while place < len(ids) - 1:
-        if (ids[place], ids[place + 1]) == pair:
-            ids[place : place + 2] = [new]
-        place += 1
+    position = 0
+    while position < len(ids) - 1:
+        if (ids[position], ids[position + 1]) == pair:
+            ids[position : position + 2] = [new]
+        position += 1
     return list(ids)
 
 
@@ -207,40 +207,40 @@ def old_counts_stay(words, n_merges):
 
 @misconception("bpe.train_merges", pitfall=3, ask="What stands between two merged pairs that are neighbours, as in abab?")
 def neighbours_that_merge_as_well(words, n_merges):
-    """The counts of the neighbours are mended one merged place at a time, each as if the one beside it were not merged as well."""
+    """The counts of the neighbours are corrected for each merged pair alone, as if the pair beside it were not merged as well."""
     spelled, times, merges = [list(word) for word in words], list(words.values()), []
     counts = all_counted(spelled, times)
     while len(merges) < n_merges and any(count > 0 for count in counts.values()):
         best, new = lowest(counts), 256 + len(merges)
         for number, ids in enumerate(spelled):
-            place = 0
-            while place < len(ids) - 1:
-                if (ids[place], ids[place + 1]) == best:
-                    if place:
-                        counts[ids[place - 1], best[0]] -= times[number]
-                        counts[ids[place - 1], new] += times[number]
-                    if place + 2 < len(ids):
-                        counts[best[1], ids[place + 2]] -= times[number]
-                        counts[new, ids[place + 2]] += times[number]
-                    place += 1
-                place += 1
+            position = 0
+            while position < len(ids) - 1:
+                if (ids[position], ids[position + 1]) == best:
+                    if position:
+                        counts[ids[position - 1], best[0]] -= times[number]
+                        counts[ids[position - 1], new] += times[number]
+                    if position + 2 < len(ids):
+                        counts[best[1], ids[position + 2]] -= times[number]
+                        counts[new, ids[position + 2]] += times[number]
+                    position += 1
+                position += 1
             spelled[number] = merge(ids, best, new)
         del counts[best]
         merges.append(best)
     return merges
 
 
-@misconception("bpe.train_merges", pitfall=2, ask="At how many places does (a, a) stand in aaa?")
+@misconception("bpe.train_merges", pitfall=2, ask="At how many positions does (a, a) stand in aaa?")
 def runs_are_counted_without_overlap(words, n_merges):
-    """Pairs that overlap are counted once: (a, a) once in aaa, where it stands at two places."""
+    """Pairs that overlap are counted once: (a, a) once in aaa, where it stands at two positions."""
 
     def count(spelled, times):
         counts = Counter()
         for ids, often in zip(spelled, times, strict=True):
-            place = 0
-            while place < len(ids) - 1:
-                counts[ids[place], ids[place + 1]] += often
-                place += 2 if ids[place : place + 3] == [ids[place]] * 3 else 1
+            position = 0
+            while position < len(ids) - 1:
+                counts[ids[position], ids[position + 1]] += often
+                position += 2 if ids[position : position + 3] == [ids[position]] * 3 else 1
         return counts
 
     return counted_anew(words, n_merges, count=count)
@@ -267,8 +267,8 @@ def leftmost_pair_first(self, word):
     """The leftmost pair that has a merge is merged, instead of the one that was trained earliest."""
     ids = list(word)
     while pair := next((pair for pair in pairwise(ids) if pair in self.order), None):
-        place = list(pairwise(ids)).index(pair)
-        ids[place : place + 2] = [256 + self.order[pair]]
+        position = list(pairwise(ids)).index(pair)
+        ids[position : position + 2] = [256 + self.order[pair]]
     return ids
 
 
@@ -319,8 +319,8 @@ def pairs_are_looked_for_once(self, word):
 def whole_text_is_a_word(self, text, allow_special=False):
     """The text is not cut into pre-tokens, so that merges cross from one into the next."""
     ids = []
-    for place, piece in enumerate(split_special(text, self.special) if allow_special else [text]):
-        ids += [self.ids[piece]] if place % 2 else self.encode_word(piece.encode())
+    for index, segment in enumerate(split_special(text, self.special) if allow_special else [text]):
+        ids += [self.ids[segment]] if index % 2 else self.encode_word(segment.encode())
     return ids
 
 
@@ -328,11 +328,11 @@ def whole_text_is_a_word(self, text, allow_special=False):
 def specials_are_always_tokens(self, text, allow_special=False):
     """Special texts become special tokens whether that is allowed or not."""
     ids = []
-    for place, piece in enumerate(split_special(text, self.special)):
+    for index, segment in enumerate(split_special(text, self.special)):
         ids += (
-            [self.ids[piece]]
-            if place % 2
-            else chain.from_iterable(map(self._known.__getitem__, regex.findall(self.pattern, piece)))
+            [self.ids[segment]]
+            if index % 2
+            else chain.from_iterable(map(self._known.__getitem__, regex.findall(self.pattern, segment)))
         )
     return ids
 
@@ -374,45 +374,45 @@ def specials_in_two_chunks(self, chunks, allow_special=False):
 
 
 @misconception("bpe.Tokenizer.encode_file", pitfall=8, ask="What does Python make of CR LF?")
-def line_ends_are_changed(self, path, allow_special=False, chunk=2**16):
+def line_ends_are_changed(self, path, allow_special=False, chunk_size=2**16):
     """The file is opened as Python opens texts, which turns CR LF into LF."""
     with Path(path).open(encoding="utf-8") as file:
-        yield from self.encode_chunks(iter(lambda: file.read(chunk), ""), allow_special)
+        yield from self.encode_chunks(iter(lambda: file.read(chunk_size), ""), allow_special)
 
 
 @misconception("bpe.Tokenizer.encode_file", pitfall=8, ask="What is a byte that is no UTF-8?")
-def bytes_that_are_no_text(self, path, allow_special=False, chunk=2**16):
+def bytes_that_are_no_text(self, path, allow_special=False, chunk_size=2**16):
     """Bytes that are no UTF-8 are replaced in silence, where an error should say so."""
     with Path(path).open(encoding="utf-8", errors="replace", newline="") as file:
-        yield from self.encode_chunks(iter(lambda: file.read(chunk), ""), allow_special)
+        yield from self.encode_chunks(iter(lambda: file.read(chunk_size), ""), allow_special)
 
 
 @misconception("bpe.Tokenizer.decode", pitfall=6, ask="How many bytes has é?")
 def token_by_token(self, tokens):
     """Each token is decoded on its own, and a character that two tokens share becomes � twice."""
-    pieces = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
-    return "".join(piece.decode("utf-8", errors="replace") for piece in pieces)
+    segments = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
+    return "".join(segment.decode("utf-8", errors="replace") for segment in segments)
 
 
 @misconception("bpe.Tokenizer.decode", pitfall=6, ask="What may a model write?")
 def broken_text_is_an_error(self, tokens):
     """Bytes that are no UTF-8 are an error, though a model may write any tokens."""
-    pieces = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
-    return b"".join(pieces).decode("utf-8")
+    segments = (self.token_bytes[token] if 0 <= token < self.vocab_size else UNKNOWN for token in map(int, tokens))
+    return b"".join(segments).decode("utf-8")
 
 
 @misconception("bpe.Tokenizer.decode", pitfall=6, ask="What is list[-1]?")
 def negative_tokens_count_from_the_end(self, tokens):
     """Negative tokens are looked up from the end of the table, as Python does."""
-    pieces = (self.token_bytes[token] if token < self.vocab_size else UNKNOWN for token in map(int, tokens))
-    return b"".join(pieces).decode("utf-8", errors="replace")
+    segments = (self.token_bytes[token] if token < self.vocab_size else UNKNOWN for token in map(int, tokens))
+    return b"".join(segments).decode("utf-8", errors="replace")
 
 
 @misconception("bpe.Tokenizer.decode", pitfall=6, ask="Are bytes that are left out the same as bytes that are replaced?")
 def broken_bytes_are_left_out(self, tokens):
     """Bytes that are no UTF-8 and tokens outside the vocabulary are left out, where � should show them."""
-    pieces = (self.token_bytes[token] for token in map(int, tokens) if 0 <= token < self.vocab_size)
-    return b"".join(pieces).decode("utf-8", errors="ignore")
+    segments = (self.token_bytes[token] for token in map(int, tokens) if 0 <= token < self.vocab_size)
+    return b"".join(segments).decode("utf-8", errors="ignore")
 
 
 @misconception("bpe.Tokenizer.save", pitfall=10, ask="What says which merge comes first?")

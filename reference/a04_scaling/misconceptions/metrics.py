@@ -74,7 +74,7 @@ def gradients_of(parameters):
     return [parameter.grad for parameter in parameters if parameter.grad is not None]
 
 
-@misconception("metrics.gradient_norm", pitfall=5, ask="How long is (3, 4), and how long are 3 and 4?")
+@misconception("metrics.grad_norm", pitfall=5, ask="How long is (3, 4), and how long are 3 and 4?")
 def sum_of_norms(parameters):
     """The norms of all gradients are added."""
     return float(
@@ -85,13 +85,13 @@ def sum_of_norms(parameters):
     )
 
 
-@misconception("metrics.gradient_norm", pitfall=5, ask="What is 300 squared in float16?")
+@misconception("metrics.grad_norm", pitfall=5, ask="What is 300 squared in float16?")
 def squares_in_low_precision(parameters):
     """Squares are summed in the dtype of the gradients, and in float16 they overflow."""
     return math.sqrt(sum(gradient.square().sum().item() for gradient in gradients_of(parameters)))
 
 
-@misconception("metrics.gradient_norm", pitfall=5, ask="Root of the sum of squares, or the sum itself?")
+@misconception("metrics.grad_norm", pitfall=5, ask="Root of the sum of squares, or the sum itself?")
 def root_of_the_squares_is_forgotten(parameters):
     """The sum of the squares comes back, without its root."""
     return float(
@@ -103,51 +103,51 @@ def root_of_the_squares_is_forgotten(parameters):
 
 
 @misconception("metrics.flops_per_token", ask="What does a key cost each token?")
-def attention_is_free(n_weights, n_layers, d_model, time):
+def attention_is_free(n_weights, n_layers, d_model, seq_len):
     """Attention is left out."""
     return 6 * n_weights
 
 
 @misconception("metrics.flops_per_token", ask="How many passes has a training step?")
-def forward_pass_alone(n_weights, n_layers, d_model, time):
+def forward_pass_alone(n_weights, n_layers, d_model, seq_len):
     """Only the forward pass is counted."""
-    return 2 * n_weights + 4 * n_layers * d_model * time
+    return 2 * n_weights + 4 * n_layers * d_model * seq_len
 
 
 @misconception("metrics.flops_per_token", ask="How many tokens does a token of the context look at?")
-def attention_of_all_tokens(n_weights, n_layers, d_model, time):
+def attention_of_all_tokens(n_weights, n_layers, d_model, seq_len):
     """Attention is counted for all tokens of the context together, and not for one."""
-    return 6 * n_weights + 12 * n_layers * d_model * time * time
+    return 6 * n_weights + 12 * n_layers * d_model * seq_len * seq_len
 
 
-@misconception("metrics.Speed.look", pitfall=4, ask="How long does a slow first step show?")
+@misconception("metrics.Throughput.compute", pitfall=4, ask="How long does a slow first step show?")
 def speed_since_the_beginning(self):
     """Tokens and seconds are those since the start, so that warm-up and every pause stay in them for ever."""
     tokens, seconds = self.tokens, self.clock() - self.since
-    speed = {"tokens_per_second": tokens / seconds}
+    throughput = {"tokens_per_second": tokens / seconds}
     if self.peak is not None:
-        speed["mfu"] = share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
-    return speed
+        throughput["mfu"] = share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
+    return throughput
 
 
-@misconception("metrics.Speed.look", pitfall=4, ask="Which two things begin anew?")
+@misconception("metrics.Throughput.compute", pitfall=4, ask="Which two things begin anew?")
 def clock_is_not_set_back(self):
-    """Tokens are counted anew after a look, and seconds are not."""
+    """Tokens are counted anew after a call, and seconds are not."""
     tokens, seconds = self.tokens, self.clock() - self.since
     self.tokens = 0
-    speed = {"tokens_per_second": tokens / seconds}
+    throughput = {"tokens_per_second": tokens / seconds}
     if self.peak is not None:
-        speed["mfu"] = share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
-    return speed
+        throughput["mfu"] = share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
+    return throughput
 
 
-@misconception("metrics.Speed.look", ask="In which unit is the share of peak?")
+@misconception("metrics.Throughput.compute", ask="In which unit is the share of peak?")
 def share_in_percent(self):
     """The share of peak is told in percent."""
     now = self.clock()
     tokens, seconds = self.tokens, now - self.since
     self.tokens, self.since = 0, now
-    speed = {"tokens_per_second": tokens / seconds}
+    throughput = {"tokens_per_second": tokens / seconds}
     if self.peak is not None:
-        speed["mfu"] = 100 * share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
-    return speed
+        throughput["mfu"] = 100 * share_of_peak(tokens * self.flops_per_token, seconds, self.peak)
+    return throughput

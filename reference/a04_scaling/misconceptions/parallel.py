@@ -7,39 +7,40 @@ from tools.author.cases import misconception
 
 from .accumulate import accumulate_gradients, count_targets
 from .amp import Step, apply_gradients
-from .parallel import _device_of_talk, buckets, joint_count, joint_sum, reduce_gradients
+from .parallel import _communication_device, buckets, global_count, global_sum, reduce_gradients
 
 
-@misconception("parallel.my_rows", pitfall=6, ask="Whose is row 7 of 7, on three ranks?")
+@misconception("parallel.shard_batch", pitfall=6, ask="Whose is sequence 7 of 7, on three ranks?")
 def rest_of_the_batch_is_dropped(batch, rank, size):
-    """Shares are of equal size, and rows that are left over are nobody's."""
-    rows = len(batch[0]) // size
-    return batch[0][rank * rows : (rank + 1) * rows], batch[1][rank * rows : (rank + 1) * rows]
+    """Shards are of equal size, and sequences that are left over are in none of them."""
+    shard_size = len(batch[0]) // size
+    shard = slice(rank * shard_size, (rank + 1) * shard_size)
+    return batch[0][shard], batch[1][shard]
 
 
-@misconception("parallel.my_rows", pitfall=6, ask="What does a row count that two ranks have?")
+@misconception("parallel.shard_batch", pitfall=6, ask="What does a sequence count that two ranks have?")
 def rows_are_repeated(batch, rank, size):
-    """Shares are filled up with rows of other ranks, which then count twice."""
-    rows = -(-len(batch[0]) // size)
-    places = torch.arange(rank * rows, (rank + 1) * rows) % len(batch[0])
-    return batch[0][places], batch[1][places]
+    """Shards are filled up with sequences of other ranks, which then count twice."""
+    shard_size = -(-len(batch[0]) // size)
+    shard = torch.arange(rank * shard_size, (rank + 1) * shard_size) % len(batch[0])
+    return batch[0][shard], batch[1][shard]
 
 
-@misconception("parallel.my_rows", ask="Is every third row a stretch?")
+@misconception("parallel.shard_batch", ask="Are sequences 0, 3 and 6 consecutive?")
 def every_nth_row(batch, rank, size):
-    """Each rank takes every n-th row, where a stretch of them is asked for."""
+    """Each rank takes every n-th sequence, where consecutive ones are asked for."""
     return batch[0][rank::size], batch[1][rank::size]
 
 
-@misconception("parallel.my_rows", pitfall=6, ask="How large are the shares of 7 rows on three ranks?")
+@misconception("parallel.shard_batch", pitfall=6, ask="How large are the shards of 7 sequences on three ranks?")
 def last_rank_takes_the_rest(batch, rank, size):
-    """All rows that are left over go to the last rank, for which the others wait."""
-    rows = len(batch[0]) // size
-    end = None if rank == size - 1 else (rank + 1) * rows
-    return batch[0][rank * rows : end], batch[1][rank * rows : end]
+    """All sequences that are left over go to the last rank, for which the others wait."""
+    shard_size = len(batch[0]) // size
+    end = None if rank == size - 1 else (rank + 1) * shard_size
+    return batch[0][rank * shard_size : end], batch[1][rank * shard_size : end]
 
 
-@misconception("parallel.same_start", pitfall=4, ask="What does a forward pass depend on besides parameters?")
+@misconception("parallel.broadcast_parameters", pitfall=4, ask="What does a forward pass depend on besides parameters?")
 def buffers_are_forgotten(model, collective):
     """Buffers are left as they are, and each rank has its own."""
     with torch.no_grad():
@@ -47,7 +48,7 @@ def buffers_are_forgotten(model, collective):
             collective.broadcast(tensor)
 
 
-@misconception("parallel.same_start", pitfall=5, ask="Is the mean of starts a start?")
+@misconception("parallel.broadcast_parameters", pitfall=5, ask="Is the mean of starts a start?")
 def mean_of_all_starts(model, collective):
     """All ranks take the mean of their parameters, which is no start that anybody has drawn."""
     with torch.no_grad():
@@ -57,7 +58,7 @@ def mean_of_all_starts(model, collective):
             tensor.copy_(wide / collective.size)
 
 
-@misconception("parallel.same_start", pitfall=5, ask="Does a rank have what a frozen layer started from?")
+@misconception("parallel.broadcast_parameters", pitfall=5, ask="Does a rank have what a frozen layer started from?")
 def frozen_ones_are_left_out(model, collective):
     """Parameters that are not trained are not sent, though the forward pass depends on them."""
     with torch.no_grad():
@@ -65,23 +66,23 @@ def frozen_ones_are_left_out(model, collective):
             collective.broadcast(tensor)
 
 
-@misconception("parallel.joint_count", pitfall=7, ask="What is 2²⁴ + 1 in float32?")
+@misconception("parallel.global_count", pitfall=7, ask="What is 2²⁴ + 1 in float32?")
 def counted_in_float32(count, collective):
     """The count travels as float32, which is exact to 16.7 million."""
-    total = torch.tensor([float(count)], dtype=torch.float32, device=_device_of_talk())
+    total = torch.tensor([float(count)], dtype=torch.float32, device=_communication_device())
     collective.all_reduce(total)
     return int(total)
 
 
-@misconception("parallel.joint_count", pitfall=1, ask="What is divided by the number of ranks?")
+@misconception("parallel.global_count", pitfall=1, ask="What is divided by the number of ranks?")
 def mean_count(count, collective):
     """The mean count of the ranks comes back, not their sum."""
-    total = torch.tensor([count], device=_device_of_talk())
+    total = torch.tensor([count], device=_communication_device())
     collective.all_reduce(total)
     return int(total) // collective.size
 
 
-@misconception("parallel.joint_count", pitfall=1, ask="Do all ranks have as many targets as this one?")
+@misconception("parallel.global_count", pitfall=1, ask="Do all ranks have as many targets as this one?")
 def count_times_ranks(count, collective):
     """One's own count times the ranks, as if all had equally many."""
     return count * collective.size
@@ -107,14 +108,14 @@ def summed_in_buckets(gradients, collective, bucket_bytes=25 * 2**20):
 
 @misconception("parallel.reduce_gradients", pitfall=1, ask="By what was the loss divided already?")
 def gradients_are_averaged(parameters, collective, bucket_bytes=25 * 2**20):
-    """The sums are divided by the number of ranks, as PyTorch's own wrapper does; here the joint count has done that."""
+    """The sums are divided by the number of ranks, as PyTorch's own wrapper does; here the global count has done that."""
     gradients = gradients_or_zeros(parameters)
     summed_in_buckets(gradients, collective, bucket_bytes)
     for gradient in gradients:
         gradient.div_(collective.size)
 
 
-@misconception("parallel.reduce_gradients", pitfall=3, ask="Which calls does a rank make that has no rows?")
+@misconception("parallel.reduce_gradients", pitfall=3, ask="Which calls does a rank make whose shard is empty?")
 def missing_gradients_are_skipped(parameters, collective, bucket_bytes=25 * 2**20):
     """Parameters without a gradient are skipped, so that ranks make different calls and wait for each other."""
     summed_in_buckets([p.grad for p in parameters if p.requires_grad and p.grad is not None], collective, bucket_bytes)
@@ -150,57 +151,63 @@ def frozen_ones_get_gradients(parameters, collective, bucket_bytes=25 * 2**20):
     summed_in_buckets([parameter.grad for parameter in parameters], collective, bucket_bytes)
 
 
-def parts_with_rows(parts):
-    """Parts that have any."""
-    return [part for part in parts if len(part[0])]
+def nonempty(micro_batches):
+    """The micro-batches that are not empty."""
+    return [micro_batch for micro_batch in micro_batches if len(micro_batch[0])]
 
 
-def own_share(model, parts, collective, scaler, dtype):
-    """One's own gradients over the joint count, as they should be, and one's share of the loss."""
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
-    return accumulate_gradients(model, mine, total, scaler.scale, dtype)
+def own_share(model, micro_batches, collective, scaler, dtype):
+    """One's own gradients over the global count, as they should be, and one's share of the loss."""
+    own = nonempty(micro_batches)
+    total = global_count(count_targets(own), collective)
+    return accumulate_gradients(model, own, total, scaler.scale, dtype)
 
 
 def together(share, model, optimizer, collective, scaler, max_norm, scheduler):
     """The end of the step, as it should be, once gradients are summed."""
-    loss = joint_sum(share, collective)
+    loss = global_sum(share, collective)
     return Step(loss, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
 
 @misconception("parallel.parallel_step", pitfall=1, ask="What does a token weigh on a rank with few of them?")
-def mean_of_the_ranks_means(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def mean_of_the_ranks_means(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
     """Each rank divides by its own targets, and the ranks' means are averaged."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    total = max(1, count_targets(mine)) * collective.size
-    joint_count(total, collective)
-    share = accumulate_gradients(model, mine, total, scaler.scale, dtype)
+    own = nonempty(micro_batches)
+    total = max(1, count_targets(own)) * collective.size
+    global_count(total, collective)
+    share = accumulate_gradients(model, own, total, scaler.scale, dtype)
     reduce_gradients(model.parameters(), collective)
     return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", pitfall=2, ask="By which factor does each rank clip?")
-def clipped_before_the_sum(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def clipped_before_the_sum(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
     """Each rank clips its own gradients before they are summed, each by another factor."""
     optimizer.zero_grad()
-    share = own_share(model, parts, collective, scaler, dtype)
-    if parts_with_rows(parts):
+    share = own_share(model, micro_batches, collective, scaler, dtype)
+    if nonempty(micro_batches):
         clip_gradients(model.parameters(), max_norm * scaler.scale / collective.size)
     reduce_gradients(model.parameters(), collective)
     return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
-@misconception("parallel.parallel_step", ask="How often does each gradient travel, with four parts?")
-def summed_after_each_part(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
-    """Gradients are summed after each part and not once at the end: k times the traffic, and ranks must have equally many parts."""
+@misconception("parallel.parallel_step", ask="How often does each gradient travel, with four micro-batches?")
+def summed_after_each_micro_batch(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
+    """Gradients are summed after each micro-batch, not once at the end: k times the traffic, and all ranks need as many of them."""
     optimizer.zero_grad()
-    mine = parts_with_rows(parts)
-    total = joint_count(count_targets(mine), collective)
+    own = nonempty(micro_batches)
+    total = global_count(count_targets(own), collective)
     share, kept = 0.0, None
-    for part in mine or [None]:
+    for micro_batch in own or [None]:
         optimizer.zero_grad()
-        share += accumulate_gradients(model, [part] if part else [], total, scaler.scale, dtype)
+        share += accumulate_gradients(model, [micro_batch] if micro_batch else [], total, scaler.scale, dtype)
         reduce_gradients(model.parameters(), collective)
         now = [p.grad.clone() for p in model.parameters() if p.grad is not None]
         kept = now if kept is None else [a + b for a, b in zip(kept, now, strict=True)]
@@ -210,38 +217,46 @@ def summed_after_each_part(model, optimizer, parts, collective, scaler, dtype=to
 
 
 @misconception("parallel.parallel_step", ask="Whose loss stands in the log of rank 1?")
-def loss_of_ones_own_share(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
-    """Each rank tells the loss of its own share."""
+def loss_of_ones_own_share(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
+    """Each rank returns the loss of its own share."""
     optimizer.zero_grad()
-    share = own_share(model, parts, collective, scaler, dtype)
+    share = own_share(model, micro_batches, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
     return Step(share, *apply_gradients(model, optimizer, scaler, max_norm, scheduler))
 
 
 @misconception("parallel.parallel_step", pitfall=3, ask="Who waits for a rank that has returned?")
-def early_return_without_rows(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
-    """A rank without rows returns early, and the others wait for it for ever."""
+def early_return_without_rows(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
+    """A rank with an empty shard returns early, and the others wait for it for ever."""
     optimizer.zero_grad()
-    if not parts_with_rows(parts):
+    if not nonempty(micro_batches):
         return Step(0.0, 0.0, False)
-    share = own_share(model, parts, collective, scaler, dtype)
+    share = own_share(model, micro_batches, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
     return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="What stands in .grad after the last step?")
-def leftovers_are_summed_too(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def leftovers_are_summed_too(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
     """Gradients of earlier steps are not cleared, and are summed over the ranks again."""
-    share = own_share(model, parts, collective, scaler, dtype)
+    share = own_share(model, micro_batches, collective, scaler, dtype)
     reduce_gradients(model.parameters(), collective)
     return together(share, model, optimizer, collective, scaler, max_norm, scheduler)
 
 
 @misconception("parallel.parallel_step", ask="What do the ranks have in common after one step?")
-def gradients_are_never_summed(model, optimizer, parts, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None):
+def gradients_are_never_summed(
+    model, optimizer, micro_batches, collective, scaler, dtype=torch.float32, max_norm=1.0, scheduler=None
+):
     """Every rank steps with the gradients of its own share, and the models drift apart."""
     optimizer.zero_grad()
-    share = own_share(model, parts, collective, scaler, dtype)
+    share = own_share(model, micro_batches, collective, scaler, dtype)
     for parameter in model.parameters():
         parameter.grad = torch.zeros_like(parameter) if parameter.grad is None else parameter.grad
     return together(share, model, optimizer, collective, scaler, max_norm, scheduler)

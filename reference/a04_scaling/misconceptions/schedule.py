@@ -81,7 +81,7 @@ def rate_is_an_update_late(self):
 def first_group_alone(self):
     """Only the first group gets the new rate."""
     self.done += 1
-    self.optimizer.param_groups[0]["lr"] = self.rate(self.done + 1)
+    self.optimizer.param_groups[0]["lr"] = self.lr_at(self.done + 1)
 
 
 @misconception("schedule.Scheduler.load_state_dict", pitfall=3, ask="What rate has the new optimiser until the first `step`?")

@@ -64,13 +64,13 @@ def small_gpt(solution, **rest) -> nn.Module:
     return solution.gpt.GPT(solution.gpt.GPTConfig(**sizes))
 
 
-def padded_batch(rows=7, time=6, seed=1):
-    """Rows of 1 to `time` targets, and one that is all padding."""
-    chance = torch.Generator().manual_seed(seed)
-    inputs, targets = torch.randint(11, (2, rows, time), generator=chance)
-    lengths = torch.randint(1, time + 1, (rows,), generator=chance)
-    lengths[rows // 2] = 0
-    return inputs, targets.masked_fill(torch.arange(time) >= lengths[:, None], IGNORE)
+def padded_batch(batch_size=7, seq_len=6, seed=1):
+    """Sequences of 1 to `seq_len` targets, and one that is all padding."""
+    generator = torch.Generator().manual_seed(seed)
+    inputs, targets = torch.randint(11, (2, batch_size, seq_len), generator=generator)
+    lengths = torch.randint(1, seq_len + 1, (batch_size,), generator=generator)
+    lengths[batch_size // 2] = 0
+    return inputs, targets.masked_fill(torch.arange(seq_len) >= lengths[:, None], IGNORE)
 
 
 def gradients(model):
@@ -100,11 +100,11 @@ def slow_merges(words: dict[bytes, int], n_merges: int) -> list[tuple[int, int]]
             break
         best = min(counts, key=lambda pair: (-counts[pair], pair))
         for ids, _ in spelled:
-            place = 0
-            while place < len(ids) - 1:
-                if (ids[place], ids[place + 1]) == best:
-                    ids[place : place + 2] = [new]
-                place += 1
+            position = 0
+            while position < len(ids) - 1:
+                if (ids[position], ids[position + 1]) == best:
+                    ids[position : position + 2] = [new]
+                position += 1
         merges.append(best)
     return merges
 
@@ -209,7 +209,7 @@ def test_chunks_give_the_tokens_of_the_whole(tokenizer, text, cuts, allow_specia
 def test_what_is_settled_stays_whatever_comes(tokenizer, text, more):
     end = tokenizer.settled(text)
     cut = lambda whole: [found.end() for found in regex.finditer(tokenizer.pattern, whole)]
-    assert [place for place in cut(text) if place <= end] == [place for place in cut(text + more) if place <= end]
+    assert [at for at in cut(text) if at <= end] == [at for at in cut(text + more) if at <= end]
 
 
 def test_chunks_give_the_tokens_of_the_whole_for_every_short_text(solution):
@@ -255,20 +255,20 @@ def test_a_saved_tokenizer_is_the_same_one_and_other_files_are_refused(solution,
 def test_a_file_is_encoded_with_its_line_ends_and_in_little_memory(solution, tokenizer, tmp_path):
     path, text = tmp_path / "text", ("Zeile eins\r\n  zwei\t€\r" * 3000)
     path.write_bytes(text.encode())
-    assert list(tokenizer.encode_file(path, chunk=1000)) == tokenizer.encode(text)
+    assert list(tokenizer.encode_file(path, chunk_size=1000)) == tokenizer.encode(text)
 
 
 # --------------------------------------------------------------------------------------------------------- accumulate, amp
 
 
-@pytest.mark.parametrize("n_parts", [1, 2, 3, 7])
-def test_parts_give_the_gradient_of_the_whole_batch(solution, n_parts):
+@pytest.mark.parametrize("n_micro_batches", [1, 2, 3, 7])
+def test_micro_batches_give_the_gradient_of_the_whole_batch(solution, n_micro_batches):
     model, (inputs, targets) = small_gpt(solution), padded_batch()
     loss = F.cross_entropy(model(inputs).flatten(0, -2), targets.flatten(), ignore_index=IGNORE)
     loss.backward()
     whole = gradients(model)
     model.zero_grad()
-    mean = solution.accumulate.accumulate_gradients(model, solution.accumulate.split_batch((inputs, targets), n_parts))
+    mean = solution.accumulate.accumulate_gradients(model, solution.accumulate.split_batch((inputs, targets), n_micro_batches))
     assert_same(gradients(model), whole)
     assert mean == pytest.approx(loss.item(), rel=1e-12)
 
@@ -317,7 +317,7 @@ def test_a_step_that_is_skipped_changes_nothing_but_the_scale(solution):
     before = copy.deepcopy((dict(model.state_dict()), optimizer.state_dict()["state"]))
     scaler = solution.amp.Scaler(scale=2.0**100)
     step = solution.amp.training_step(model, optimizer, [padded_batch()], scaler, scheduler=scheduler)
-    assert step.skipped and not math.isfinite(step.gradient_norm) and math.isfinite(step.loss)
+    assert step.skipped and not math.isfinite(step.grad_norm) and math.isfinite(step.loss)
     assert (scaler.scale, scheduler.state_dict(), optimizer.param_groups[0]["lr"]) == (2.0**99, {"done": 1}, 0.5)
     assert_same(dict(model.state_dict()), before[0], 0)
     assert_same(optimizer.state_dict()["state"], before[1], 0)
@@ -369,7 +369,7 @@ def run_of(solution, model, generator) -> tuple[dict, object]:
     def step():
         inputs, targets = torch.randint(11, (2, 4, 6), generator=generator)
         targets = targets.masked_fill(torch.from_numpy(np.random.rand(4, 6) < 0.2), IGNORE)
-        order = random.sample(range(4), 4)  # all kinds of chance take part, dropout too
+        order = random.sample(range(4), 4)  # all random generators take part, that of dropout too
         return solution.amp.training_step(
             model.train(), optimizer, [(inputs[order], targets[order])], scaler, scheduler=scheduler
         )
@@ -521,9 +521,9 @@ for line in sys.stdin:
 )
 def test_the_expected_time_is_the_mean_of_many_simulated_runs(solution, interval, save, restart, mean):
     """Within 5 standard errors: a false alarm once in 1.7 million."""
-    chance = torch.Generator().manual_seed(0)
+    generator = torch.Generator().manual_seed(0)
     runs = torch.tensor(
-        [solution.checkpoint.simulated_seconds(5 * interval, interval, save, restart, mean, chance) for _ in range(3000)]
+        [solution.checkpoint.simulated_seconds(5 * interval, interval, save, restart, mean, generator) for _ in range(3000)]
     )
     expected = solution.checkpoint.expected_seconds(5 * interval, interval, save, restart, mean)
     assert abs(runs.mean() - expected) < 5 * runs.std() / math.sqrt(len(runs))
@@ -593,7 +593,7 @@ def test_norm_and_operations_are_those_of_others(solution):
     model = small_gpt(solution, d_model=16, n_layers=3)
     model(torch.zeros(1, 8, dtype=torch.int64)).sum().backward()
     theirs = nn.utils.get_total_norm(gradients(model)).item()
-    assert solution.metrics.gradient_norm(model.parameters()) == pytest.approx(theirs, rel=1e-12)
+    assert solution.metrics.grad_norm(model.parameters()) == pytest.approx(theirs, rel=1e-12)
     n_weights = 3 * 12 * 16 * 16 + 11 * 16
     per_token = solution.metrics.flops_per_token(n_weights, 3, 16, 8)
     assert per_token * 8 == training_flops(sum(forward_flops(1, 8, 16, 3, 11).values()))
@@ -638,12 +638,12 @@ def on_ranks(size, work):
     return [results[rank] for rank in range(size)]
 
 
-@pytest.mark.parametrize(("size", "rows", "n_parts"), [(2, 8, 2), (3, 7, 1), (2, 1, 1), (3, 2, 1), (2, 7, 3)])
-def test_ranks_together_do_what_one_does_with_the_joint_batch(solution, size, rows, n_parts):
+@pytest.mark.parametrize(("size", "batch_size", "n_micro_batches"), [(2, 8, 2), (3, 7, 1), (2, 1, 1), (3, 2, 1), (2, 7, 3)])
+def test_ranks_together_do_what_one_does_with_the_global_batch(solution, size, batch_size, n_micro_batches):
     start = [small_gpt(solution) for _ in range(size)]  # each rank begins elsewhere
     alone = copy.deepcopy(start[0])
     optimizer = torch.optim.AdamW(alone.parameters(), lr=1e-2)
-    batches = [padded_batch(rows, seed=seed) for seed in range(10)]
+    batches = [padded_batch(batch_size, seed=seed) for seed in range(10)]
     for _, targets in batches:
         targets[0, 0] = 1
     off = solution.amp.Scaler.off
@@ -651,27 +651,28 @@ def test_ranks_together_do_what_one_does_with_the_joint_batch(solution, size, ro
 
     def work(collective):
         model = start[collective.rank]
-        solution.parallel.same_start(model, collective)
+        solution.parallel.broadcast_parameters(model, collective)
         optimizer = torch.optim.AdamW(model.parameters(), lr=1e-2)
         steps = []
         for batch in batches:
-            mine = solution.parallel.my_rows(batch, collective.rank, collective.size)
-            parts = solution.accumulate.split_batch(mine, min(n_parts, len(mine[0]))) if len(mine[0]) else []
-            steps.append(solution.parallel.parallel_step(model, optimizer, parts, collective, off()))
+            shard = solution.parallel.shard_batch(batch, collective.rank, collective.size)
+            n = min(n_micro_batches, len(shard[0]))
+            micro_batches = solution.accumulate.split_batch(shard, n) if n else []
+            steps.append(solution.parallel.parallel_step(model, optimizer, micro_batches, collective, off()))
         return model, steps, collective.calls
 
     for model, steps, calls in on_ranks(size, work):
         assert_same(dict(model.state_dict()), dict(alone.state_dict()), 1e-10)
         assert [step.loss for step in steps] == pytest.approx([step.loss for step in wanted], rel=1e-10)
-        assert calls == 3 * len(batches)  # counts, gradients, losses; however many parts
+        assert calls == 3 * len(batches)  # counts, gradients, losses; however many micro-batches
 
 
-def test_rows_are_shared_out_once_each_and_evenly(solution):
-    for rows in range(9):
-        batch = (torch.arange(rows)[:, None], torch.arange(rows)[:, None])
-        shares = [solution.parallel.my_rows(batch, rank, 4)[0].flatten().tolist() for rank in range(4)]
-        assert [row for share in shares for row in share] == list(range(rows))
-        assert max(map(len, shares)) - min(map(len, shares)) <= 1
+def test_shards_are_even_and_have_each_sequence_once(solution):
+    for batch_size in range(9):
+        batch = (torch.arange(batch_size)[:, None], torch.arange(batch_size)[:, None])
+        shards = [solution.parallel.shard_batch(batch, rank, 4)[0].flatten().tolist() for rank in range(4)]
+        assert [number for shard in shards for number in shard] == list(range(batch_size))
+        assert max(map(len, shards)) - min(map(len, shards)) <= 1
 
 
 DDP = """
@@ -680,34 +681,34 @@ import torch.nn.functional as F
 from contextlib import nullcontext
 from a04_scaling.accumulate import split_batch, summed_loss, count_targets
 from a04_scaling.amp import Scaler
-from a04_scaling.parallel import connect, joint_count, my_rows, parallel_step, same_start
+from a04_scaling.parallel import broadcast_parameters, connect, global_count, parallel_step, shard_batch
 from given.a01_transformer.model import GPT, GPTConfig
 torch.set_default_dtype(torch.float64)
 torch.set_num_threads(1)
 with connect(timeout=600) as collective:
     torch.manual_seed(collective.rank)
     ours = GPT(GPTConfig(11, 8, 8, 2, 1))
-    same_start(ours, collective)
+    broadcast_parameters(ours, collective)
     theirs = copy.deepcopy(ours)
     ddp = torch.nn.parallel.DistributedDataParallel(theirs)
     optimizers = [torch.optim.AdamW(model.parameters(), lr=1e-2) for model in (ours, theirs)]
-    chance = torch.Generator().manual_seed(5)
+    generator = torch.Generator().manual_seed(5)
     for number in range(10):
-        rows = 7 if number % 2 else 9  # never a multiple of the ranks
-        batch = tuple(torch.randint(11, (2, rows, 6), generator=chance))
-        parts = split_batch(my_rows(batch, collective.rank, collective.size), 3)
-        parallel_step(ours, optimizers[0], parts, collective, Scaler.off(), max_norm=1e9)
+        batch_size = 7 if number % 2 else 9  # never a multiple of the ranks
+        batch = tuple(torch.randint(11, (2, batch_size, 6), generator=generator))
+        micro_batches = split_batch(shard_batch(batch, collective.rank, collective.size), 3)
+        parallel_step(ours, optimizers[0], micro_batches, collective, Scaler.off(), max_norm=1e9)
         optimizers[1].zero_grad()
-        total = joint_count(count_targets(parts), collective)
-        for place, (inputs, targets) in enumerate(parts):
-            with nullcontext() if place == len(parts) - 1 else ddp.no_sync():
+        total = global_count(count_targets(micro_batches), collective)
+        for index, (inputs, targets) in enumerate(micro_batches):
+            with nullcontext() if index == len(micro_batches) - 1 else ddp.no_sync():
                 (summed_loss(ddp(inputs), targets) / total * collective.size).backward()  # DDP divides by the ranks
         for mine, other in zip(ours.parameters(), theirs.parameters()):
             torch.testing.assert_close(mine.grad, other.grad, rtol=1e-12, atol=1e-14)
         optimizers[1].step()
     for mine, other in zip(ours.parameters(), theirs.parameters()):
         torch.testing.assert_close(mine, other, rtol=1e-10, atol=1e-12)
-    print(f"rank {collective.rank} of {collective.size} agrees\\n", end="", flush=True)  # in one piece, beside the other rank's
+    print(f"rank {collective.rank} of {collective.size} agrees\\n", end="", flush=True)  # in one write, beside the other rank's
     del ddp  # PyTorch's object holds on to the group in a cycle, and the group's threads must not outlive the interpreter
     gc.collect()
 """
