@@ -1,1 +1,1 @@
-"""What is said about a grade: rows, explanations, and the views for terminal, page and JSON."""
+"""What a grade came to, in rows, and the forms in which people read it: terminal, page and JSON."""

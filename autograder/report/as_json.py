@@ -1,4 +1,7 @@
-"""The report as JSON, from which pages, Gradescope's results and a class are made; its schema is schema/report.schema.json."""
+"""The report as JSON. Pages, Gradescope's results and the page of a class are made from it.
+
+Its schema is schema/report.schema.json.
+"""
 
 import hashlib
 from typing import Any
@@ -10,7 +13,7 @@ from autograder.report.report import Report, Row
 
 
 def as_json(report: Report) -> dict[str, Any]:
-    """The JSON report; its schema is schema/report.schema.json."""
+    """The JSON report: a dict of plain values."""
     manifest = [row.id for row in report.rows]
     return {
         "schema": 1,
@@ -35,11 +38,12 @@ def as_json(report: Report) -> dict[str, Any]:
 
 
 def manifest_hash(ids: list[str]) -> str:
-    """SHA-256 of the ids of all checks, by which two reports of the same checks are told."""
+    """SHA-256 of the ids of all checks. Reports with the same hash are about the same checks."""
     return hashlib.sha256("\n".join(ids).encode()).hexdigest()
 
 
 def _part_as_json(part: Part, rows: list[Row]) -> dict[str, Any]:
+    """One part with the points of its rows."""
     return {
         "name": part.name,
         "title": part.title,
@@ -50,7 +54,7 @@ def _part_as_json(part: Part, rows: list[Row]) -> dict[str, Any]:
 
 
 def _row_as_json(row: Row) -> dict[str, Any]:
-    """One check. What a hidden check took, or why it fails, could carry a secret, so neither is told."""
+    """One check. What a hidden check took and why it fails could carry a secret, so both are left out."""
     check, hidden = row.check, row.check.hidden
     rank = None
     if row.ranked is not None and check.ranks is not None:

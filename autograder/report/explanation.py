@@ -1,4 +1,4 @@
-"""A plain sentence for every way in which a worker brings no observation. Nothing here shows an answer."""
+"""A plain sentence for every way in which a worker ends without an observation. Nothing here shows an answer."""
 
 import signal
 from typing import Any
@@ -9,7 +9,7 @@ from autograder.source.stub_text import parse_todo
 
 
 def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[Reason, str]:
-    """Why a worker brought no observation, and the sentence that a student reads.
+    """Why a worker ended without an observation, and the sentence that a student reads.
 
     memory_mb: the limit that the worker had.
     """
@@ -26,6 +26,7 @@ def explain_outcome(outcome: Outcome, memory_mb: int) -> tuple[Reason, str]:
 
 
 def _explain_death(error: dict[str, Any]) -> str:
+    """The sentence about a process that ended before its check did."""
     if "signal" in error:
         number = error["signal"]
         name = signal.Signals(number).name if number in iter(signal.Signals) else f"signal {number}"
@@ -36,6 +37,7 @@ def _explain_death(error: dict[str, Any]) -> str:
 
 
 def _explain_exception(error: dict[str, Any], memory_mb: int) -> tuple[Reason, str]:
+    """The reason and the sentence for an exception, with the last three places of student code that it came through."""
     kind, message = error["type"], error["message"]
     where = "".join(f"\n  {frame}" for frame in error.get("frames", [])[-3:])
     match kind:
@@ -43,7 +45,7 @@ def _explain_exception(error: dict[str, Any], memory_mb: int) -> tuple[Reason, s
             return Reason.TODO, message
         case "ForbiddenCall":
             return Reason.FORBIDDEN, message
-        case "FileNotFoundError":  # our own, where a file of the submission is missing, has no frame worth showing
+        case "FileNotFoundError":  # our own one, about a missing deliverable, comes from no place worth showing
             return Reason.MISSING, message if "in __getattr__" in where else message + where
         case "SystemExit":
             return Reason.DIED, f"The code ended itself with exit({message}) before the check was over{where}"

@@ -1,4 +1,4 @@
-"""The name of a known mistake, recognised by its fingerprint."""
+"""Known mistakes, and how one is recognised by its fingerprint."""
 
 import json
 from dataclasses import dataclass
@@ -33,7 +33,10 @@ class Hint:
 
 
 def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
-    """The misconceptions that this outcome looks like; usually none or one. folder: where the checks lie."""
+    """The misconceptions that this outcome looks like. Usually there is one or none.
+
+    folder: where the checks lie.
+    """
     known = hints(folder)
     stored = [s for s in golden.fingerprints if s.case in known]
     if outcome.kind == Ending.RAISED:
@@ -45,20 +48,20 @@ def recognise(outcome: Outcome, golden: Golden, folder: Path) -> list[Hint]:
 
 
 def raised(outcome: Outcome) -> str:
-    """An exception in a form that two runs of the same mistake share: its type, and the start of its first line."""
+    """An exception in a form that two runs of the same mistake share.
+
+    It is the type, and at most 120 characters of the first line.
+    """
     lines = outcome.error["message"].splitlines()
     return f"{outcome.error['type']}: {lines[0][:120] if lines else ''}"
 
 
 @cache
 def hints(folder: Path) -> dict[str, Hint]:
-    """Hints by name of the misconception, from golden/hints.json beside the checks."""
+    """Hints by name of the misconception, from golden/hints.json beside the checks. None where there is no such file."""
     path = folder / "golden" / "hints.json"
-    return (
-        {name: Hint(name, **entry) for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
-        if path.exists()
-        else {}
-    )
+    table = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    return {name: Hint(name, **entry) for name, entry in table.items()}
 
 
 def hints_path(assignment: Assignment) -> Path:

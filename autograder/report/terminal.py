@@ -1,6 +1,6 @@
-"""The report on a terminal: what is right in a line, what is wrong explained, and what to do next.
+"""The report on a terminal: a line for what is right, an explanation of what is wrong, and what to do next.
 
-Colour never carries meaning alone. NO_COLOR and a pipe get the same words. Text of a submission is never markup.
+Colour never carries meaning alone, so NO_COLOR and a pipe get the same words. Text of a submission is never markup.
 """
 
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from rich.text import Text
 from autograder.report.as_json import as_json
 from autograder.report.report import Report
 from autograder.report.status import Status
-from autograder.report.view import PartView, ReportView, RowView, view_report
+from autograder.report.view import PartView, ReportView, RowView, format_points, view_report
 from autograder.text import sanitize
 
-MAX_LINES = 14
+MAX_LINES = 14  # of a message; a page shows all of them
 _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "soft": "dim", "fault": "magenta"}
 Line = tuple[str, str]  # text and style
 
@@ -29,19 +29,15 @@ def print_report(report: Report, console: Console, verbose: bool = False) -> Non
     summary = f"{view.counts}; {report.seconds:.1f} s"
     console.print(Text.assemble((f"{assignment.id}  {assignment.title}", "bold"), "   ", (summary, "dim")))
     for note in report.notes:
-        console.print(Text(f"  note: {note}", "yellow"))
+        _print_below(console, f"note: {note}", "yellow", indent=2)
     console.print()
     for part in view.parts:
         _print_part(console, part, assignment.package, verbose, took)
     _print_closing(console, report, view, data["next"])
 
 
-def format_points(x: float) -> str:
-    """A number with at most two decimals."""
-    return f"{x:.2f}".rstrip("0").rstrip(".")
-
-
 def _print_part(console: Console, part: PartView, package: str, verbose: bool, took: dict[str, str]) -> None:
+    """Print a part with those of its checks that there is something to say about. took: by id, what a check took."""
     sign, style = ("·", "dim") if part.unwritten else (part.status.sign, _COLOURS[part.status.tone])
     _print_line(console, f"{sign} {part.number:>2}  {part.name}", part.title, part.points, part.max_points, style)
     if part.unwritten:
@@ -54,6 +50,7 @@ def _print_part(console: Console, part: PartView, package: str, verbose: bool, t
 
 
 def _print_row(console: Console, row: RowView, package: str, took: str) -> None:
+    """Print a check, and what there is to say about it below."""
     points = row.points if row.max_points else None
     _print_line(console, f"   {row.status.sign} {row.number}", row.title, points, row.max_points, _COLOURS[row.status.tone])
     for text, style in _lines(row, package):
@@ -81,6 +78,7 @@ def _lines(row: RowView, package: str) -> Iterator[Line]:
 
 
 def _print_below(console: Console, text: str, style: str, indent: int = 8) -> None:
+    """Print a line under the line that it belongs to. It folds within its indentation."""
     console.print(Padding(Text(sanitize(text, kept=""), style), (0, 0, 0, indent), expand=False))
 
 
@@ -100,6 +98,7 @@ def _print_line(console: Console, left: str, text: str, earned: float | None, fu
 
 
 def _print_closing(console: Console, report: Report, view: ReportView, next_step: list[str]) -> None:
+    """Print the total, what another machine would grade, faults of the grader, and what to do next."""
     console.print()
     total = Text(f" {format_points(report.score)} of {format_points(report.max_score)} points", "bold")
     if report.interrupted:
@@ -115,4 +114,4 @@ def _print_closing(console: Console, report: Report, view: ReportView, next_step
         met = "check" if view.faults == 1 else "checks"
         console.print(Text(f" ? {view.faults} {met} met a fault of the grader; points are granted for now", "magenta"))
     for line in next_step:
-        console.print(Text(f" {line}"))
+        _print_below(console, line, "", indent=1)

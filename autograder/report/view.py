@@ -90,7 +90,7 @@ class RowView:
 
 @dataclass(frozen=True)
 class PartView:
-    """One part with the rows that are graded on this machine. unwritten: nothing of it is written yet."""
+    """One part with the rows that are graded on this machine."""
 
     name: str
     number: int
@@ -102,7 +102,7 @@ class PartView:
     @cached_property
     def unwritten(self) -> bool:
         """Whether nothing of the part is written yet."""
-        visible = [row for row in self.rows if not row.hidden]  # why a hidden check failed is not told
+        visible = [row for row in self.rows if not row.hidden]  # why a hidden check failed is not shown
         return bool(visible) and all(row.reason == Reason.TODO for row in visible) and not self.points
 
     @cached_property
@@ -121,7 +121,7 @@ class PartView:
 
     @property
     def open(self) -> list[RowView]:
-        """The rows that do not pass."""
+        """The other rows, about which there is something to say."""
         return [row for row in self.rows if row.status is not Status.PASSED]
 
     @property
@@ -132,7 +132,11 @@ class PartView:
 
 @dataclass(frozen=True)
 class ReportView:
-    """A whole report. elsewhere: the rows that need another machine."""
+    """A whole report.
+
+    parts: those that have rows which are graded on this machine.
+    elsewhere: the rows that need another machine.
+    """
 
     parts: tuple[PartView, ...]
     elsewhere: tuple[RowView, ...]
@@ -166,7 +170,7 @@ def view_report(report: dict[str, Any]) -> ReportView:
 
 
 def _without_repetition(rows: list[RowView]) -> list[RowView]:
-    """The rows with `same` and `again` filled in: a message is read once, a mistake is explained once a part."""
+    """The rows with `same` and `again` filled in. So a message is read once, and a mistake is explained once in each part."""
     messages: set[str] = set()
     mistakes: set[tuple[str, str]] = set()
     result = []
@@ -181,5 +185,13 @@ def _without_repetition(rows: list[RowView]) -> list[RowView]:
 
 
 def not_reached(status: str, reason: str | None) -> bool:
-    """Whether the run ended before a check had its turn. One that waits for another part has failed first, with a reason."""
+    """Whether the run ended before a check had its turn.
+
+    A check that is not attempted because it waits for another part has failed first, so it has a reason.
+    """
     return status == Status.NOT_ATTEMPTED and not reason
+
+
+def format_points(points: float) -> str:
+    """A number with at most two decimals, and none that are zero."""
+    return f"{points:.2f}".rstrip("0").rstrip(".")

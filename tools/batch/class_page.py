@@ -14,7 +14,7 @@ from typing import Any
 from autograder.assignment import Course
 from autograder.judge.reason import Reason
 from autograder.report.hints import hints
-from autograder.report.html import environment
+from autograder.report.html import templates
 from autograder.report.status import Status
 from tools.batch.gradebook import Entry, Gradebook
 
@@ -32,7 +32,7 @@ def render_class_page(book: Gradebook, links: dict[str, str], names: bool = True
     who = {entry.key: entry.who if names else f"submission {i}" for i, entry in enumerate(entries, 1)}
     full = max((entry.report["max_score"] for entry in entries), default=0)
     slowest = sorted(entries, key=lambda entry: -entry.seconds)[:3]
-    template = environment().get_template("class.html.j2")
+    template = templates().get_template("class.html.j2")
     return template.render(
         book=book,
         names=names,
@@ -164,17 +164,27 @@ def _row(entry: Entry, who: dict[str, str], links: dict[str, str], names: bool) 
 def _problems(book: Gradebook, entries: list[Entry], who: dict[str, str], names: bool) -> list[str]:
     """Submissions that were not graded, or not completely, and what does not fit together in the export."""
     lines = list(book.missing) if names else [f"{len(book.missing)} folders and names do not fit together"] * bool(book.missing)
+    lines += _not_graded_here(entries)
     for entry in entries:
         lines += _problems_of(entry, who[entry.key], names)
     return lines + (book.not_compared if names else [])
 
 
+def _not_graded_here(entries: list[Entry]) -> list[str]:
+    """A sentence on the points that another machine would show. They lie outside the total, so the class reads it once."""
+    points = max(entry.report["not_graded_here"] for entry in entries)
+    if not points:
+        return []
+    return [
+        f"Some checks need a device that is not here. Their {points:g} points lie outside the total, so no score depends on them."
+    ]
+
+
 def _problems_of(entry: Entry, who: str, names: bool) -> list[str]:
-    absent = entry.report["not_graded_here"]
+    """What is to be looked after in one submission."""
     fault = f"{who}: {entry.faults} checks met a fault of the grader; their points are granted, grade it again"
     return [
         *([f"{who}: not graded{f', {entry.refused}' if names else ''}"] if entry.refused else []),
         *([f"{who}: its time was up before every check had its turn"] if entry.report.get("interrupted") else []),
         *([fault] if entry.faults else []),
-        *([f"{who}: {absent:g} points need a device that is not here"] if absent else []),
     ]

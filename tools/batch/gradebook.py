@@ -48,7 +48,7 @@ class Entry:
     @property
     def faults(self) -> int:
         """The number of checks that met a fault of the grader."""
-        return sum(check["status"] == Status.GRADER_FAULT for check in self.report["checks"])
+        return sum(Status.of(check["status"]).granted for check in self.report["checks"])
 
     def as_json(self) -> dict[str, Any]:
         """The entry as plain values. `of` is the way back."""

@@ -73,6 +73,16 @@ def test_without_names_the_order_of_names_is_lost_too():
     assert sorted(tied) == list(range(3, 10)) != tied
 
 
+def test_what_another_machine_would_grade_is_said_once_for_the_class():
+    """It is no problem of any submission, and no score depends on it."""
+    keys = ("submission_1", "submission_2")
+    for points, times in [(4.5, 1), (0.0, 0)]:
+        entries = [Entry(key, [], "", report(check("good", "passed"), not_graded_here=points)) for key in keys]
+        for names in (True, False):
+            text = render_class_page(Gradebook("a01", "A toy", entries), dict.fromkeys(keys, ""), names)
+            assert text.count("need a device that is not here. Their 4.5 points lie outside the total") == times
+
+
 def test_long_tables_fold_and_lose_nothing():
     names = [f"m{i:02d}" for i in range(14)]
     entries = [Entry(n, [], "", report(check(n, "failed", reason="value", misconception=n))) for n in names]
