@@ -37,6 +37,16 @@ class Graded:
         return next(c for c in self.report["checks"] if c["id"].endswith(f"::{name}"))
 
 
+_STARTED: list[subprocess.Popen] = []  # every shared process, so that the end of a session leaves none behind
+
+
+def _end(process: subprocess.Popen) -> None:
+    """Close the process's input, wait for its end, and close what it wrote to."""
+    with process:
+        if process.stdin and not process.stdin.closed:
+            process.stdin.close()
+
+
 @dataclass
 class Toy:
     """A course of two functions in a folder of its own."""
@@ -70,6 +80,7 @@ class Toy:
                 text=True,
                 cwd=self.root,
             )
+            _STARTED.append(self._server)
         request = {"module": module, "arguments": arguments, "environment": self.environment()}
         self._server.stdin.write(json.dumps(request) + "\n")
         self._server.stdin.flush()
@@ -92,7 +103,7 @@ class Toy:
     def close(self) -> None:
         """End the shared process."""
         if self._server is not None:
-            self._server.communicate()
+            _end(self._server)
 
     def grade(self, folder: Path, *arguments: str, of_its_own: bool = False, altered: str = "") -> Graded:
         """What `grade a90 --from folder` leaves behind.
@@ -177,5 +188,7 @@ def toy(tmp_path_factory) -> Iterator[Toy]:
         assert result.returncode == 0, result.stderr
         before = contents(course.root)
         yield course
+        for process in _STARTED:
+            _end(process)
         changed = {name for name, data in contents(course.root).items() ^ before.items()}
         assert not changed, "a test has written to the course that all tests share"
