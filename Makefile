@@ -40,8 +40,8 @@ snapshots: .venv/.done ## renew the reports that the tests compare with: [A=a01]
 stubs: .venv/.done ## regenerate the stubs from reference/
 	@$(PY) -m tools stubs
 
-golden: .venv/.done ## record golden observations: [A=a01]
-	@$(PY) -m tools golden $(A)
+golden: .venv/.done ## record golden observations: [A=a01] [ONLY=name]
+	@$(PY) -m tools golden $(A) $(if $(ONLY),--only '$(ONLY)')
 
 verify: .venv/.done ## measure the grader: [A=a01] [ARGS=--quick]
 	@$(PY) -m tools verify $(A) $(ARGS)

@@ -50,13 +50,18 @@ def stubs() -> None:
 
 
 @app.command()
-def golden(assignment: AnyName = "") -> None:
+def golden(
+    assignment: AnyName = "",
+    only: Annotated[
+        str | None, typer.Option(help="Record only the checks that this expression fits, as pytest's -k. All others stay.")
+    ] = None,
+) -> None:
     """Record golden values: what the reference computes, the tolerances, and what each known mistake looks like."""
     from tools.author.golden import write_goldens
 
     for one in _assignments(assignment):
         started = time.monotonic()
-        for path in write_goldens(one):
+        for path in write_goldens(one, only):
             typer.echo(f"wrote {path.relative_to(one.course.root)}")
         size = sum(file.stat().st_size for file in (one.folder / "tests" / "golden").iterdir())
         typer.echo(f"{one.id}: golden values take {size / 1000:.0f} KB; recorded in {time.monotonic() - started:.1f} s")
