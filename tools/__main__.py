@@ -41,11 +41,12 @@ def new(
 
 @app.command()
 def stubs() -> None:
-    """Write the students' stubs, which are made from the reference."""
+    """Write the students' stubs, which are made from the reference, and the list by which copies of given parts are known."""
+    from tools.author.given_functions import write_given_functions
     from tools.author.stubs import write_stubs
 
     root = _course().root
-    for path in write_stubs(root):
+    for path in filter(None, [*write_stubs(root), write_given_functions(root)]):
         typer.echo(f"wrote {path.relative_to(root)}")
 
 
@@ -100,12 +101,15 @@ def release(
     only: Annotated[
         list[str] | None, typer.Option(help="An assignment that students may have. Repeat it for more; without it, all.")
     ] = None,
+    through: Annotated[
+        str, typer.Option(help="The last assignment that students may have, such as a03: the one that is due.")
+    ] = "",
 ) -> None:
     """Write what students clone, after a search for solutions, hidden checks and files that are on no list."""
     from tools.release.release import release as build
 
     started = time.monotonic()
-    result = build(_course(), to, tuple(only or ()))
+    result = build(_course(), to, tuple(only or ()), through)
     verb = "wrote" if result.changes is None else "updated"
     typer.echo(f"{verb} {to}: {result.files} files, {result.size / 1e6:.2f} MB, in {time.monotonic() - started:.1f} s; scanned")
     for line in [*(result.changes.lines() if result.changes else []), *result.headroom()]:
