@@ -45,6 +45,7 @@ class Judgement:
     share: of the points of the check, 0 to 1.
     fault: the grader itself is at fault, so the points are granted.
     ranked: the number for a leaderboard.
+    leaf: the leaf of the observation in which the first difference was found.
     """
 
     share: float
@@ -53,13 +54,14 @@ class Judgement:
     hints: list[Hint] = field(default_factory=list)
     fault: bool = False
     ranked: float | None = None
+    leaf: str = ""
     outcome: Outcome = field(default_factory=lambda: Outcome(Ending.DIED))
 
 
 class Grader:
     """Judges checks of one assignment. Golden values are read once for each file.
 
-    golden_of: where golden values come from, if not from the files beside the checks.
+    golden_of: where golden values come from, if not from files.
     """
 
     def __init__(self, runner: Runner, golden_of: Callable[[Check], Golden] | None = None):
@@ -74,7 +76,7 @@ class Grader:
             return check.judge.expected(check.seed)
         with self._lock:
             if check.path not in self._goldens:
-                self._goldens[check.path] = load_goldens(check.path.parent / "golden" / check.path.stem)
+                self._goldens[check.path] = load_goldens(self.runner.inputs.golden_of(check))
         try:
             return self._goldens[check.path][check.name]
         except KeyError:
@@ -111,7 +113,7 @@ class Grader:
             return Judgement(1.0, message=message, ranked=_ranked(check, evidence), outcome=outcome)
         hints = self._recognise(outcome, golden) if mismatch.reason.speaks_against_the_part else []
         ranked = _ranked(check, evidence) if mismatch.share else None
-        return Judgement(mismatch.share, mismatch.reason, mismatch.text, hints, ranked=ranked, outcome=outcome)
+        return Judgement(mismatch.share, mismatch.reason, mismatch.text, hints, False, ranked, mismatch.leaf, outcome)
 
     def refuted(self, case: str, passed: list[Check]) -> bool:
         """Whether a misconception would have failed a check that passes."""
@@ -132,7 +134,7 @@ def grade(
     """The report on a working copy. Ctrl-C gives a partial one. `progress` is called with each row as it is done."""
     started, grader = time.monotonic(), Grader(runner)
     rows = empty_rows(runner.assignment, checks)
-    report = Report(runner.assignment, rows, runner.jail.level, runner.device, tree.notes, environment=environment())
+    report = Report(runner.assignment, rows, runner.jail.level, runner.device, tree.notes, environment=environment(runner.inputs))
     report.empty = len(tree.missing) == len(runner.assignment.deliverables)
     try:
         _judge_each(rows, lambda row: _settle(row, grader.judge(row.check, tree)), runner, jobs, progress)
@@ -183,7 +185,8 @@ def _settle(row: Row, judgement: Judgement) -> None:
     outcome = judgement.outcome
     row.status = _status(judgement)
     row.points = row.max_points * judgement.share
-    row.reason, row.message, row.seconds = judgement.reason, sanitize(judgement.message), outcome.seconds
+    row.reason, row.leaf, row.seconds = judgement.reason, sanitize(judgement.leaf, kept=""), outcome.seconds
+    row.message = sanitize(judgement.message)
     row.cpu_seconds, row.peak_kb = outcome.cpu_seconds, outcome.peak_kb
     row.candidates, row.ranked = judgement.hints, judgement.ranked
     _name(row, judgement.hints[:1])

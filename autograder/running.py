@@ -16,6 +16,7 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.errors import GraderFault
 from autograder.judge.judge import Drive, StepJudge
 from autograder.judge.pace import UNTIMED, WATCHED
@@ -42,7 +43,7 @@ class Runner:
     baseline: a tree without student code, in which what timed checks are compared with is run.
     given: the given parts of this assignment.
     exact: float64 instead of float32.
-    seed: is added to the check's own seed.
+    inputs: which inputs checks draw.
     deadline: of the whole grade, by time.monotonic().
     timing_lock: held while a timed check runs, so that those of other grades on this machine wait.
     cancelled: set by Ctrl-C. It ends this run and no other run of the same server.
@@ -55,7 +56,7 @@ class Runner:
     given: GivenParts
     jail: Jail
     exact: bool = False
-    seed: int = 0
+    inputs: Inputs = PUBLIC
     device: str = "cpu"
     deadline: float = math.inf
     timing_lock: AbstractContextManager = field(default_factory=nullcontext)
@@ -213,7 +214,7 @@ class Runner:
             given_package=f"given.{self.assignment.package}",
             given=self.given.only(tree.substituted | self._imported_by(check)),
             solution=self.assignment.package,
-            seed=(check.seed + self.seed) & 0xFFFFFFFF,
+            seed=(check.seed + self.inputs.seed) & 0xFFFFFFFF,
             exact=self.exact,
             device=device,
             measures_memory=isinstance(judge, StepJudge) and not judge.baseline,

@@ -20,6 +20,7 @@ from autograder.errors import BadInput
 if TYPE_CHECKING:
     from autograder.assignment import Assignment
     from autograder.check.check import Check
+    from autograder.check.inputs import Inputs
     from autograder.report.report import Report, Row
     from autograder.running import Runner
     from autograder.sandbox.server_handle import Server
@@ -37,6 +38,7 @@ class GradeOptions:
     device: where checks compute that ask for no device themselves.
     long: grade also the checks that run on request.
     force_hidden: run hidden checks also where the code beside them can read them.
+    inputs: which inputs checks draw. None for the public ones.
     BadInput: there is no such kind of device, or this machine has none of that kind.
     """
 
@@ -44,6 +46,7 @@ class GradeOptions:
     device: str = "cpu"
     long: bool = False
     force_hidden: bool = False
+    inputs: Inputs | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -115,7 +118,15 @@ def grade_submission(
     deadline = time.monotonic() + seconds
     with (
         open_submission(source, assignment.deliverables) as opened,
-        workplace(opened.folder, assignment, server, options.device, deadline=deadline, timing_lock=timing_lock) as place,
+        workplace(
+            opened.folder,
+            assignment,
+            server,
+            options.device,
+            inputs=options.inputs,
+            deadline=deadline,
+            timing_lock=timing_lock,
+        ) as place,
     ):
         if len(checks) >= WORTH_IT:
             precompile(place.runner, place.tree)
@@ -150,15 +161,17 @@ def workplace(
     server: Server,
     device: str = "cpu",
     *,
-    seed: int = 0,
+    inputs: Inputs | None = None,
     deadline: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
 ) -> Iterator[Workplace]:
     """A working copy of a folder of deliverables, and a runner for it. Both are gone when the context ends.
 
-    device, seed, deadline, timing_lock: as in `Runner`.
+    device, deadline, timing_lock: as in `Runner`.
+    inputs: which inputs checks draw, by default the public ones.
     BadInput: `source` is no folder.
     """
+    from autograder.check.inputs import PUBLIC
     from autograder.running import Runner
     from autograder.sandbox.jail import reserve_user
     from autograder.source.given_parts import GivenParts
@@ -176,7 +189,7 @@ def workplace(
             GivenParts.of(assignment.course, assignment.package),
             jail,
             device=device,
-            seed=seed,
+            inputs=inputs or PUBLIC,
             deadline=deadline,
             timing_lock=lock,
         )

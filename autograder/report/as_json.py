@@ -68,6 +68,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "points": round(row.points, 4),
         "max_points": round(row.max_points, 4),
         "reason": "" if hidden else row.reason or "",
+        "leaf": "" if hidden else row.leaf,
         "message": row.message,
         "hint": row.hint,
         "misconception": None if hidden else row.misconception,
