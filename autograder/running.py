@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from autograder.assignment import Assignment
@@ -99,6 +100,7 @@ class Runner:
             for worker in workers:
                 worker.start_clock()
             outcome, rounds = self._drive(workers, self._seconds(check), judge.steps, watched)
+            outcome.output = workers[0].output()  # the judged one; the other one runs no student code
         if outcome.kind == Ending.OBSERVED:
             judged = [steps[0] for steps in rounds]
             outcome.peaks = tuple(step.peak_bytes for step in judged)
@@ -131,7 +133,7 @@ class Runner:
             predicted.observation = leaves
         return replace(
             predicted,
-            output=trained.output + predicted.output,
+            output=trained.output + _without_beginning(predicted.output, trained.output),
             cpu_seconds=trained.cpu_seconds + predicted.cpu_seconds,
             peak_kb=max(trained.peak_kb, predicted.peak_kb),
         )
@@ -172,7 +174,7 @@ class Runner:
 
     def _seconds(self, check: Check) -> float:
         left = self.deadline - time.monotonic()
-        if left <= 0:
+        if left <= 0 or self.cancelled.is_set():
             raise Interrupted
         return min(left, check.limits.get("seconds", self.assignment.seconds))
 
@@ -237,6 +239,13 @@ def _step_judge(check: Check) -> StepJudge:
     if not isinstance(check.judge, StepJudge):
         raise GraderFault(f"{check.id} cannot be run in steps: its judge is {type(check.judge).__name__}")
     return check.judge
+
+
+def _without_beginning(text: str, other: str) -> str:
+    """The text without the lines at its beginning that another text begins with too: what a module prints at its import."""
+    lines, others = text.splitlines(keepends=True), other.splitlines(keepends=True)
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(lines, others, strict=False))
+    return "".join(lines[len(list(alike)) :])
 
 
 def _ended_early(outcome: Outcome, judged: bool) -> Outcome:

@@ -15,7 +15,7 @@ from autograder.files import write_atomically
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.report.status import Status
-from autograder.report.view import RowView
+from autograder.report.view import RowView, view_rows
 from autograder.text import sanitize
 
 MAX_TEXT = 100_000  # characters; Gradescope cuts each output there
@@ -32,7 +32,7 @@ def make_results(report: dict[str, Any], settings: Settings, metadata: Metadata,
     percent = settings.late.percent(metadata.late_by)
     score = round(report["score"] * (1 - percent / 100), 2)
     checks = report["checks"]
-    rows = [RowView.of(check) for check in checks]
+    rows = view_rows(report)
     visible = [row for row in rows if not row.hidden or settings.hidden_visibility == "visible"]
     late = _late_note(metadata, percent, score if len(visible) == len(rows) else None) if percent else ""
     summary = _summary(visible, len(rows) - len(visible), late, unfinished, report["notes"])
@@ -112,7 +112,7 @@ def _explain(row: RowView, unfinished: str) -> str:
     if row.given:
         lines.append(f"Judged with the given {' and '.join(row.given)} in place of yours.")
     if row.output:
-        lines.append(f"It printed:\n{row.output}")
+        lines.append(f"{row.printed}:\n{row.output}")
     return "\n".join(filter(None, lines))
 
 
