@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -36,6 +37,7 @@ class GradeOptions:
     device: where checks compute that ask for no device themselves.
     long: grade also the checks that run on request.
     force_hidden: run hidden checks also where the code beside them can read them.
+    try_all: try also the checks of a part in which another one has run into its time limit.
     BadInput: there is no such kind of device, or this machine has none of that kind.
     """
 
@@ -43,6 +45,7 @@ class GradeOptions:
     device: str = "cpu"
     long: bool = False
     force_hidden: bool = False
+    try_all: bool = False
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -97,6 +100,7 @@ def grade_submission(
     seconds: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
+    cancelled: threading.Event | None = None,
 ) -> Report:
     """Grade what was handed in: a folder of deliverables, an archive of them, or a folder with such an archive in it.
 
@@ -105,6 +109,7 @@ def grade_submission(
     seconds: the time for the whole grade. Checks that have not had their turn by then are not reached.
     timing_lock: held while a timed check runs.
     progress: called with each row as it is done.
+    cancelled: ends the grade when another thread sets it. The report is a partial one then.
     BadInput: there is no such folder, or the archive is refused.
     """
     from autograder.grading import grade
@@ -114,11 +119,19 @@ def grade_submission(
     deadline = time.monotonic() + seconds
     with (
         open_submission(source, assignment.deliverables) as opened,
-        workplace(opened.folder, assignment, server, options.device, deadline=deadline, timing_lock=timing_lock) as place,
+        workplace(
+            opened.folder,
+            assignment,
+            server,
+            options.device,
+            deadline=deadline,
+            timing_lock=timing_lock,
+            cancelled=cancelled,
+        ) as place,
     ):
         if len(checks) >= WORTH_IT:
             precompile(place.runner, place.tree)
-        report = grade(place.runner, place.tree, checks, place.scratch, jobs, progress)
+        report = grade(place.runner, place.tree, checks, place.scratch, jobs, progress, options.try_all)
     report.notes = (*opened.notes, *report.notes)
     return report
 
@@ -133,10 +146,11 @@ def workplace(
     seed: int = 0,
     deadline: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Iterator[Workplace]:
     """A working copy of a folder of deliverables, and a runner for it. Both are gone when the context ends.
 
-    device, seed, deadline, timing_lock: as in `Runner`.
+    device, seed, deadline, timing_lock, cancelled: as in `Runner`.
     BadInput: `source` is no folder.
     """
     from autograder.running import Runner
@@ -157,6 +171,7 @@ def workplace(
             seed=seed,
             deadline=deadline,
             timing_lock=lock,
+            cancelled=cancelled or threading.Event(),
         )
         yield Workplace(runner, tree, scratch)
 
