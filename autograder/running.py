@@ -12,6 +12,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from autograder.assignment import Assignment
@@ -103,6 +104,7 @@ class Runner:
             for worker in workers:
                 worker.start_clock()
             outcome, rounds = self._drive(workers, self._seconds(check), judge.steps, watched)
+            outcome.output = workers[0].output()  # the judged one; the other one runs no student code
         if outcome.kind == Ending.OBSERVED:
             judged = [steps[0] for steps in rounds]
             outcome.peaks = tuple(step.peak_bytes for step in judged)
@@ -135,7 +137,7 @@ class Runner:
             predicted.observation = leaves
         return replace(
             predicted,
-            output=trained.output + predicted.output,
+            output=trained.output + _without_beginning(predicted.output, trained.output),
             cpu_seconds=trained.cpu_seconds + predicted.cpu_seconds,
             peak_kb=max(trained.peak_kb, predicted.peak_kb),
         )
@@ -176,7 +178,7 @@ class Runner:
 
     def _seconds(self, check: Check) -> float:
         left = self.deadline - time.monotonic()
-        if left <= 0:
+        if left <= 0 or self.cancelled.is_set():
             raise Interrupted
         return min(left, check.limits.get("seconds", self.assignment.seconds))
 
@@ -212,7 +214,7 @@ class Runner:
             probe=False,
             tree=str(tree.path),
             given_package=f"given.{self.assignment.package}",
-            given=self.given.only(tree.substituted | self._imported_by(check)),
+            given=self.given_to(check, tree),
             solution=self.assignment.package,
             seed=(check.seed + self.inputs.seed) & 0xFFFFFFFF,
             exact=self.exact,
@@ -221,9 +223,10 @@ class Runner:
             forbidden=list(self.assignment.forbidden),
         )
 
-    def _imported_by(self, check: Check) -> frozenset[str]:
-        """The given parts of this assignment that a check imports itself."""
-        return parts_that_checks_import(check.path, self.assignment.package).get(check.name, frozenset())
+    def given_to(self, check: Check, tree: Tree) -> dict[str, str]:
+        """The modules of given parts that a check may import: those it imports itself, and those that the tree substitutes."""
+        imported = parts_that_checks_import(check.path, self.assignment.package).get(check.name, frozenset())
+        return self.given.only(tree.substituted | imported)
 
     def _baseline_request(self, check: Check, judge: StepJudge, folder: str) -> CheckRequest:
         """The request to run the same steps on `given`, or the probe, where no student code is."""
@@ -248,6 +251,13 @@ def _step_judge(check: Check) -> StepJudge:
     if not isinstance(check.judge, StepJudge):
         raise GraderFault(f"{check.id} cannot be run in steps: its judge is {type(check.judge).__name__}")
     return check.judge
+
+
+def _without_beginning(text: str, other: str) -> str:
+    """The text without the lines at its beginning that another text begins with too: what a module prints at its import."""
+    lines, others = text.splitlines(keepends=True), other.splitlines(keepends=True)
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(lines, others, strict=False))
+    return "".join(lines[len(list(alike)) :])
 
 
 def _ended_early(outcome: Outcome, judged: bool) -> Outcome:

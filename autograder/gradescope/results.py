@@ -17,7 +17,7 @@ from autograder.gradescope.discreet import EXPLANATION, discreet_message
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.report.status import Status
-from autograder.report.view import RowView
+from autograder.report.view import RowView, view_rows
 from autograder.text import sanitize
 
 MAX_TEXT = 100_000  # characters; Gradescope cuts each output there
@@ -34,7 +34,7 @@ def make_results(report: dict[str, Any], settings: Settings, metadata: Metadata,
     percent = settings.late.percent(metadata.late_by)
     score = round(report["score"] * (1 - percent / 100), 2)
     checks = report["checks"]
-    rows = [RowView.of(check) for check in checks]
+    rows = view_rows(report)
     visible = [row for row in rows if not row.hidden or settings.hidden_visibility == "visible"]
     late = _late_note(metadata, percent, score if len(visible) == len(rows) else None) if percent else ""
     public = report["environment"].get("inputs", PUBLIC.name) == PUBLIC.name
@@ -116,7 +116,7 @@ def _explain(row: RowView, leaf: str, unfinished: str, public: bool) -> str:
     if row.given:
         lines.append(f"Judged with the given {' and '.join(row.given)} in place of yours.")
     if row.output and public:
-        lines.append(f"It printed:\n{row.output}")
+        lines.append(f"{row.printed}:\n{row.output}")
     return "\n".join(filter(None, lines))
 
 
