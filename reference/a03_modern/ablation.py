@@ -219,7 +219,7 @@ def table(lines: Sequence[Summary]) -> str:
                 f"{line.final:.3f} ({_number(line.spread)})",
                 against,
                 steps,
-                f"{line.gradient_norm:.2f}, {line.largest_gradient:.2f}",
+                f"{line.grad_norm:.2f}, {line.largest_grad_norm:.2f}",
                 f"{1000 * line.seconds_per_step:.1f}",
             ]
         )
