@@ -19,10 +19,11 @@ from autograder.submission.reset import RELEASE
 from autograder.submission.update import MANIFEST, Changes, Manifest, update
 from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
+from tools.release.imports import missing_imports
 from tools.release.scan import RUN, WORDS, Finding, Scanner, scan_tree
 
 _EXECUTABLE = {"autograder/setup.sh"}
-_CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy"}
+_CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy", ".gz"}
 _NOT_FOR_STUDENTS = {"sources", "sources.py", "tests"}  # of datasets/, because they hold grammars and oracles
 _TABLES = ("project", "tool.setuptools.packages.find", "tool.pytest.ini_options", "tool.ruff", "tool.ruff.lint")
 
@@ -63,6 +64,8 @@ def release(published: Course, to: Path, only: tuple[str, ...] = ()) -> Released
         raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
+    if findings := list(missing_imports(files, (published.root, course()))):
+        raise BadInput(_listed("the release would not run, because files import what does not ship:", findings))
     scanner = Scanner(published.root)
     if findings := scanner.scan(files, files.__contains__):
         raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
@@ -167,6 +170,7 @@ def _readme(assignments: list[Assignment]) -> str:
     text = Path(__file__).with_name("student_readme.md").read_text(encoding="utf-8")
     first = assignments[0]
     words = {"@ASSIGNMENTS@": "\n".join(rows), "@A@": first.id, "@PACKAGE@": first.package, "@FILE@": first.deliverables[0]}
+    words["@ONLY@"] = first.parts[0].name.rpartition(".")[2]
     for word, value in words.items():
         text = text.replace(word, value)
     return text
@@ -181,8 +185,14 @@ def _also(folder: Path) -> Iterator[str]:
 
 
 def _corpora(folder: Path) -> Iterator[tuple[str, bytes]]:
-    paths = (path for path in files_below(folder) if path.suffix in _CORPORA)
-    return ((n, data) for n, data in _tree(folder, paths) if not _NOT_FOR_STUDENTS & set(n.split("/")))
+    """(path, bytes) of what ships of datasets/. BadInput: a file is of a kind that is on no list; left out, it would be missed."""
+    for path in files_below(folder, leave_out=_NOT_FOR_STUDENTS):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith("."):
+            continue
+        if path.suffix not in _CORPORA:
+            raise BadInput(f"datasets/{name} is of a kind that is on no list; add it to _CORPORA or _NOT_FOR_STUDENTS, or remove it")
+        yield name, path.read_bytes()
 
 
 def _tree(folder: Path, paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

@@ -1,0 +1,63 @@
+"""Find imports of the course's own modules that would find nothing in a release.
+
+Left out: what a file opens, which only running it shows, and modules of other packages, which `make setup` installs.
+"""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from autograder.submission.reset import RELEASE
+from tools.grader_files import files_below
+from tools.release.scan import Finding
+
+_ON_THE_PATH = ("assignments/", "datasets/", "")  # folders that `make setup` makes importable
+_OWN = ("assignments", "autograder", "datasets", "reference", "tools")
+
+
+def missing_imports(files: dict[str, bytes], roots: Iterable[Path]) -> Iterator[Finding]:
+    """The imports in these files of modules of the course that are not among them.
+
+    roots: the folders in which the course and its grader lie, with what does not ship.
+    """
+    there = _modules(files)
+    known = _modules(path.relative_to(root).as_posix() for root in roots for own in _OWN for path in files_below(root / own))
+    ours = {name.partition(".")[0] for name in known}
+    for path, data in files.items():
+        if not path.endswith(".py") or path.startswith(RELEASE):
+            continue
+        for line, module, names in _imports(path, ast.parse(data)):
+            if module.partition(".")[0] not in ours:
+                continue
+            wanted = [module, *(name for name in names if name in known)]  # a name may also be a function
+            yield from (Finding(path, str(line), f"imports {name}") for name in wanted if name not in there)
+
+
+def _modules(paths: Iterable[str]) -> set[str]:
+    """The modules in these files, and the packages that they are in."""
+    found: set[str] = set()
+    for path in paths:
+        if path.endswith(".py"):
+            module = _module(path)
+            found |= {module, *(module[:i] for i, letter in enumerate(module) if letter == ".")}
+    return found
+
+
+def _module(path: str) -> str:
+    """What a file is imported as."""
+    short = path.removeprefix(next(folder for folder in _ON_THE_PATH if path.startswith(folder)))
+    return short.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+
+
+def _imports(path: str, tree: ast.Module) -> Iterator[tuple[int, str, list[str]]]:
+    """(line, module, names that may be modules in it) of every import of a file, those in functions too."""
+    package = _module(path).split(".")
+    if not path.endswith("/__init__.py"):
+        package.pop()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from ((node.lineno, alias.name, []) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            outer = package[: len(package) - node.level + 1] if node.level else []
+            module = ".".join([*outer, *filter(None, [node.module])])
+            yield node.lineno, module, [f"{module}.{alias.name}" for alias in node.names]
