@@ -21,6 +21,12 @@ def next_step(report: Report) -> list[str]:
     return _write(report, row)
 
 
+def next_part(report: Report) -> str | None:
+    """The part to go on with, or None where nothing is open."""
+    row = _first_open(report)
+    return row.check.part if row else None
+
+
 def _first_open(report: Report) -> Row | None:
     """The first check that loses points. Where none does, the first one that runs on request and is open."""
     rows = [row for row in report.rows if row.status.is_open]
