@@ -48,14 +48,14 @@ snapshots: .venv/.done ## renew the reports that the tests compare with: [A=a01]
 stubs: .venv/.done ## regenerate the stubs from reference/
 	@$(PY) -m tools stubs
 
-golden: .venv/.done ## record golden observations: [A=a01]
-	@$(PY) -m tools golden $(A)
+golden: .venv/.done ## record golden observations: [A=a01] [ONLY=name]
+	@$(PY) -m tools golden $(A) $(if $(ONLY),--only '$(ONLY)')
 
 verify: .venv/.done ## measure the grader: [A=a01] [ARGS=--quick]
 	@$(PY) -m tools verify $(A) $(ARGS)
 
-release: .venv/.done ## what students clone, scanned: [TO=folder]
-	@$(PY) -m tools release --to '$(or $(TO),release)'
+release: .venv/.done ## what students clone, scanned: [TO=folder] [THROUGH=a03]
+	@$(PY) -m tools release --to '$(or $(TO),release)' $(if $(THROUGH),--through $(THROUGH))
 
 gradescope: .venv/.done ## the autograder zip, and a dry run of it with the stubs: A=a01 [TO=file]
 	@$(PY) -m tools gradescope $(A) --to $(or $(TO),$(A)-autograder.zip) --try

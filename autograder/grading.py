@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from autograder.check.check import Check
@@ -30,7 +30,6 @@ from autograder.report.status import Status
 from autograder.running import Runner
 from autograder.sandbox.device import has_device
 from autograder.sandbox.outcome import Ending, Interrupted, Outcome, ServerLost
-from autograder.source.bindings import defines
 from autograder.source.delegate import delegate
 from autograder.source.stub_text import parse_todo
 from autograder.submission.working_copy import Tree
@@ -268,15 +267,14 @@ def substitute(tree: Tree, parts: frozenset[str], runner: Runner, into: Path) ->
     result = tree
     for number, part in enumerate(sorted(parts)):
         module, _, name = part.partition(".")
-        given = tree.path / "given" / package / f"{module}.py"
-        if not given.exists() or not defines(given.read_text(encoding="utf-8"), name.partition(".")[0]):
+        if not runner.given.has(part):
             return None
         try:
             text = (result.folder / f"{module}.py").read_text(encoding="utf-8")
             result = result.with_file(into / str(number), f"{module}.py", delegate(text, name, f"given.{package}.{module}"))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
-    return result
+    return replace(result, substituted=tree.substituted | parts)
 
 
 def _ranked(check: Check, evidence: Evidence) -> float | None:

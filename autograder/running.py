@@ -28,6 +28,7 @@ from autograder.sandbox.outcome import Ending, Interrupted, Outcome, Step
 from autograder.sandbox.request import CheckRequest, Confinement, Job, Request
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker, observe
+from autograder.source.given_parts import GivenParts, parts_that_checks_import
 from autograder.submission.working_copy import Tree
 
 _UNFORESEEN = random.SystemRandom()  # which steps are watched: a submission that knew would behave in these alone
@@ -38,7 +39,8 @@ class Runner:
     """How checks are run.
 
     scratch: a folder in which each worker gets one of its own.
-    baseline: a tree without student code, which timed checks are compared with.
+    baseline: a tree without student code, in which what timed checks are compared with is run.
+    given: the given parts of this assignment.
     exact: float64 instead of float32.
     seed: is added to the check's own seed.
     deadline: of the whole grade, by time.monotonic().
@@ -50,6 +52,7 @@ class Runner:
     assignment: Assignment
     scratch: Path
     baseline: Tree
+    given: GivenParts
     jail: Jail
     exact: bool = False
     seed: int = 0
@@ -207,6 +210,8 @@ class Runner:
             name=check.name,
             probe=False,
             tree=str(tree.path),
+            given_package=f"given.{self.assignment.package}",
+            given=self.given.only(tree.substituted | self._imported_by(check)),
             solution=self.assignment.package,
             seed=(check.seed + self.seed) & 0xFFFFFFFF,
             exact=self.exact,
@@ -215,10 +220,15 @@ class Runner:
             forbidden=list(self.assignment.forbidden),
         )
 
+    def _imported_by(self, check: Check) -> frozenset[str]:
+        """The given parts of this assignment that a check imports itself."""
+        return parts_that_checks_import(check.path, self.assignment.package).get(check.name, frozenset())
+
     def _baseline_request(self, check: Check, judge: StepJudge, folder: str) -> CheckRequest:
         """The request to run the same steps on `given`, or the probe, where no student code is."""
         request = self._request(Job.STEP, check, self.baseline, folder)
         request["solution"], request["forbidden"] = f"given.{self.assignment.package}", []
+        request["given"] = self.given.whole()
         if judge.probe:
             request["name"], request["probe"] = judge.probe.__name__, True
         return request

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from autograder.report.report import Report, Row
     from autograder.running import Runner
     from autograder.sandbox.server_handle import Server
+    from autograder.source.copies import Copy
     from autograder.submission.working_copy import Tree
 
 DEVICES = ("cpu", "cuda", "mps")
@@ -123,6 +124,25 @@ def grade_submission(
     return report
 
 
+def copies_in(source: Path, assignment: Assignment) -> list[Copy]:
+    """The functions of a submission that are those of `given`, for staff to look at. None of an archive that is refused.
+
+    source: as in `grade_submission`.
+    """
+    from autograder.source.copies import find_copies, known_functions
+    from autograder.submission.deliverables import find_deliverables, read_regular_files
+    from autograder.submission.opening import open_submission
+
+    modules = [name for name in assignment.deliverables if name.endswith(".py")]
+    try:
+        with open_submission(source, assignment.deliverables) as opened:
+            files = read_regular_files(find_deliverables(opened.folder, assignment.deliverables), modules)
+            sources = {name: data.decode("utf-8", "replace") for name, data in files if isinstance(data, bytes)}
+    except BadInput:  # the grade says so
+        return []
+    return find_copies(sources, known_functions(assignment.course.reference))
+
+
 @contextmanager
 def workplace(
     source: Path,
@@ -141,6 +161,7 @@ def workplace(
     """
     from autograder.running import Runner
     from autograder.sandbox.jail import reserve_user
+    from autograder.source.given_parts import GivenParts
     from autograder.submission.working_copy import working_copy
 
     with scratch_space() as scratch, reserve_user() as jail:
@@ -152,6 +173,7 @@ def workplace(
             assignment,
             scratch / "cwd",
             baseline,
+            GivenParts.of(assignment.course, assignment.package),
             jail,
             device=device,
             seed=seed,

@@ -41,22 +41,28 @@ def new(
 
 @app.command()
 def stubs() -> None:
-    """Write the students' stubs, which are made from the reference."""
+    """Write the students' stubs, which are made from the reference, and the list by which copies of given parts are known."""
+    from tools.author.given_functions import write_given_functions
     from tools.author.stubs import write_stubs
 
     root = _course().root
-    for path in write_stubs(root):
+    for path in filter(None, [*write_stubs(root), write_given_functions(root)]):
         typer.echo(f"wrote {path.relative_to(root)}")
 
 
 @app.command()
-def golden(assignment: AnyName = "") -> None:
+def golden(
+    assignment: AnyName = "",
+    only: Annotated[
+        str | None, typer.Option(help="Record only the checks that this expression fits, as pytest's -k. All others stay.")
+    ] = None,
+) -> None:
     """Record golden values: what the reference computes, the tolerances, and what each known mistake looks like."""
     from tools.author.golden import write_goldens
 
     for one in _assignments(assignment):
         started = time.monotonic()
-        for path in write_goldens(one):
+        for path in write_goldens(one, only):
             typer.echo(f"wrote {path.relative_to(one.course.root)}")
         size = sum(file.stat().st_size for file in (one.folder / "tests" / "golden").iterdir())
         typer.echo(f"{one.id}: golden values take {size / 1000:.0f} KB; recorded in {time.monotonic() - started:.1f} s")
@@ -95,12 +101,15 @@ def release(
     only: Annotated[
         list[str] | None, typer.Option(help="An assignment that students may have. Repeat it for more; without it, all.")
     ] = None,
+    through: Annotated[
+        str, typer.Option(help="The last assignment that students may have, such as a03: the one that is due.")
+    ] = "",
 ) -> None:
     """Write what students clone, after a search for solutions, hidden checks and files that are on no list."""
     from tools.release.release import release as build
 
     started = time.monotonic()
-    result = build(_course(), to, tuple(only or ()))
+    result = build(_course(), to, tuple(only or ()), through)
     verb = "wrote" if result.changes is None else "updated"
     typer.echo(f"{verb} {to}: {result.files} files, {result.size / 1e6:.2f} MB, in {time.monotonic() - started:.1f} s; scanned")
     for line in [*(result.changes.lines() if result.changes else []), *result.headroom()]:

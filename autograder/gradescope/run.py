@@ -30,7 +30,7 @@ from autograder.report.status import Status
 from autograder.report.view import not_reached
 from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
-from autograder.session import checks_of, grade_submission
+from autograder.session import checks_of, copies_in, grade_submission
 
 SAVE_EVERY = 2.0  # seconds between two reports so far
 KILLED = "The run was killed from outside before its end."  # stands in each report so far, because nobody can add it later
@@ -109,6 +109,8 @@ def main(name: str, root: Path) -> int:
         report, unfinished = _whatever_happens(grade, partial, settings)
     results.write(report, unfinished)
     _tell_staff(report, settings, metadata, unfinished)
+    for copy in copies_in(root / "submission", assignment):
+        print(f"COPY, for a person to look at: {copy}")
     return 0
 
 

@@ -54,6 +54,8 @@ class CheckRequest(Request):
     name: of the function in it.
     probe: whether that function takes `draw` alone.
     tree: a folder to import from.
+    given_package: "given.a01_transformer", for the assignment that is graded.
+    given: sources of modules of that package, by their full names. The worker can import these and no others.
     solution: the package under test.
     seed: of the draw.
     exact: float64 instead of float32.
@@ -66,6 +68,8 @@ class CheckRequest(Request):
     name: str
     probe: bool
     tree: str
+    given_package: str
+    given: dict[str, str]
     solution: str
     seed: int
     exact: bool

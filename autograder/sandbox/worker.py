@@ -26,6 +26,7 @@ from autograder.observation.serialization import deserialize, serialize
 from autograder.sandbox import framing, limits
 from autograder.sandbox.forbidden_calls import ForbiddenCalls
 from autograder.sandbox.framing import read_exactly, read_frame, write_frame
+from autograder.sandbox.in_memory import InMemory
 from autograder.sandbox.request import CheckRequest, Job
 from autograder.sandbox.solution import Solution
 
@@ -110,6 +111,7 @@ def prepare(request: CheckRequest) -> tuple[Callable[..., Any], Draw]:
     """The check function, from the code that was sent, and its draw. The solution's tree becomes importable."""
     if request["tree"]:
         sys.path.insert(0, request["tree"])
+        InMemory(request["given_package"], request["given"]).install()
     if request["exact"]:
         torch.set_default_dtype(torch.float64)
     if request["device"] != "cpu":

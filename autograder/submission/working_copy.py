@@ -1,5 +1,7 @@
 """A submission becomes a working copy: its deliverables are copied to a fresh tree, and nothing else of it is read.
 
+The given parts of earlier assignments lie beside them. Those of the assignment itself do not (see `source/given_parts.py`).
+
 Nothing is executed or parsed here. A module that says what is wrong takes the place of a deliverable that could not be
 read. It says so when it is used, so that the other parts are still graded.
 """
@@ -24,12 +26,14 @@ class Tree:
     folder: the package in it, which holds the student's files.
     notes: sentences for the report.
     missing: names of deliverables that could not be read.
+    substituted: parts that files of the package import from the given ones.
     """
 
     path: Path
     folder: Path
     notes: tuple[str, ...] = ()
     missing: tuple[str, ...] = ()
+    substituted: frozenset[str] = frozenset()
 
     def with_file(self, into: Path, name: str, text: str) -> "Tree":
         """Another tree, in the folder `into`, that differs in one file. name: of a file in the package; text: what it holds."""
@@ -42,7 +46,7 @@ class Tree:
         return Tree(into, folder)
 
     def baseline(self, into: Path) -> "Tree":
-        """A tree with the given parts alone and no file of the student's, to time a submission against."""
+        """A tree without any file of the student's, to time a submission against."""
         shutil.copytree(self.path / "given", into / "given", copy_function=os.link)
         for folder in [into, *(path for path in into.rglob("*") if path.is_dir())]:
             folder.chmod(0o755)
@@ -50,7 +54,7 @@ class Tree:
 
 
 def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
-    """Copy the deliverables of a folder to `into`, beside the `given` parts. What is missing is noted.
+    """Copy the deliverables of a folder to `into`, beside the given parts of earlier assignments. What is missing is noted.
 
     BadInput: `source` is no folder.
     """
@@ -60,7 +64,7 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     folder = into / assignment.package
     folder.mkdir(parents=True)
     (folder / "__init__.py").write_text("")
-    shutil.copytree(assignment.course.given, into / "given", ignore=shutil.ignore_patterns("__pycache__"))
+    _copy_given(assignment, into / "given")
     notes, missing = [], []
     for name, data in read_regular_files(source, assignment.deliverables):
         if isinstance(data, bytes):
@@ -79,6 +83,16 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
     for path in [into, *into.rglob("*")]:  # whatever the umask is, because a worker may have a user of its own
         path.chmod(0o755 if path.is_dir() else 0o644)
     return Tree(into, folder, tuple(notes), tuple(missing))
+
+
+def _copy_given(assignment: Assignment, into: Path) -> None:
+    """Copy the package of the given parts, with those of the assignments before this one."""
+    into.mkdir()
+    for path in sorted(assignment.course.given.iterdir()):
+        if path.is_dir() and path.name < assignment.package:
+            shutil.copytree(path, into / path.name, ignore=shutil.ignore_patterns("__pycache__"))
+        elif path.name == "__init__.py":
+            shutil.copy(path, into)
 
 
 def _placeholder(sentence: str) -> str:

@@ -11,6 +11,7 @@ from autograder.sandbox.outcome import Ending
 from autograder.sandbox.server_handle import Server
 from autograder.sandbox.worker_handle import Worker
 from autograder.session import GradeOptions, checks_of, grade_submission, scratch_space
+from autograder.source.given_parts import GivenParts
 from autograder.submission.working_copy import working_copy
 
 BASELINE_LOOKS_FOR_THE_STUDENT = '''
@@ -60,14 +61,15 @@ def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_p
     path.write_text(BASELINE_LOOKS_FOR_THE_STUDENT, encoding="utf-8")
     [check] = read_checks(path)
     assignment = Course.here().load("a01")
+    given = GivenParts.of(assignment.course, assignment.package)
     with scratch_space() as scratch, reserve_user() as jail:
         tree = working_copy(assignment.reference, assignment, scratch / "tree")
         baseline = tree.baseline(scratch / "baseline")
-        outcome = Runner(server, assignment, scratch / "cwd", baseline, jail).step(check, tree, timed=True)
+        outcome = Runner(server, assignment, scratch / "cwd", baseline, given, jail).step(check, tree, timed=True)
         assert outcome.kind == Ending.OBSERVED, outcome.error
         assert len(outcome.times) == 1  # of three repetitions, two are watched
         # The control: with the student's tree as the baseline, the check notices.
-        outcome = Runner(server, assignment, scratch / "cwd", tree, jail).step(check, tree, timed=True)
+        outcome = Runner(server, assignment, scratch / "cwd", tree, given, jail).step(check, tree, timed=True)
         assert outcome.kind == Ending.RAISED and "can import the student's package" in outcome.error["message"]
 
 

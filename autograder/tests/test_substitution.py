@@ -10,6 +10,7 @@ from autograder.grading import is_unwritten, substitute
 from autograder.judge.reason import Reason
 from autograder.report.report import Row
 from autograder.report.status import Status
+from autograder.source.given_parts import GivenParts
 from autograder.submission.working_copy import Tree
 
 PACKAGE = "a01_x"
@@ -44,17 +45,15 @@ def test_a_part_that_failed_otherwise_is_written():
 
 @pytest.fixture
 def run():
-    """A runner as far as substitution asks for one."""
-    return SimpleNamespace(assignment=SimpleNamespace(package=PACKAGE))
+    """A runner as far as substitution asks for one. One part is given, `causal_mask_bias`."""
+    given = GivenParts(PACKAGE, {"m": '"""What a mask is."""\n\n\ndef causal_mask_bias(n):\n    return n\n'})
+    return SimpleNamespace(assignment=SimpleNamespace(package=PACKAGE), given=given)
 
 
 @pytest.fixture
 def tree(tmp_path):
-    """A working copy of two parts. `given` has one of them, `causal_mask_bias`."""
-    given = tmp_path / "tree" / "given" / PACKAGE
-    given.mkdir(parents=True)
-    (given / "m.py").write_text('"""What a mask is."""\n\n\ndef causal_mask_bias(n):\n    return n\n')
-    (tmp_path / "tree" / PACKAGE).mkdir()
+    """A working copy of two parts."""
+    (tmp_path / "tree" / PACKAGE).mkdir(parents=True)
     (tmp_path / "tree" / PACKAGE / "m.py").write_text("def mask(n): return 0\ndef causal_mask_bias(n): return 0\n")
     return Tree(tmp_path / "tree", tmp_path / "tree" / PACKAGE)
 
@@ -64,3 +63,4 @@ def test_a_part_is_not_found_in_given_because_of_a_longer_name(tree, run, tmp_pa
     changed = substitute(tree, frozenset({"m.causal_mask_bias"}), run, tmp_path / "yes")
     assert changed is not None, "the control: this part is in given"
     assert (changed.folder / "m.py").read_text() == "def mask(n): return 0\nfrom given.a01_x.m import causal_mask_bias\n"
+    assert changed.substituted == {"m.causal_mask_bias"}

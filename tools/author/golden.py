@@ -20,7 +20,7 @@ from autograder.errors import GraderFault
 from autograder.judge.training import TrainsTo
 from autograder.observation.fingerprint import fingerprint
 from autograder.observation.golden import Fingerprint, Golden
-from autograder.observation.golden_files import save_goldens
+from autograder.observation.golden_files import load_goldens, save_goldens
 from autograder.observation.leaf import Unsupported, is_float, numbers
 from autograder.report.hints import hints_path, raised
 from autograder.sandbox.outcome import Ending, Outcome
@@ -34,21 +34,26 @@ from tools.author.tasks import task_of
 Version = tuple[Case, Tree]  # another version of the reference, and the tree that it lies in
 
 
-def write_goldens(assignment: Assignment) -> list[Path]:
+def write_goldens(assignment: Assignment, only: str | None = None) -> list[Path]:
     """Record the golden values of an assignment, and write them beside its checks. Returns the files.
 
+    only: record the checks that this expression selects, as pytest's -k. The values of all others stay as they are.
+    BadInput: nothing fits `only`.
     GraderFault: a check cannot be recorded. There is a line for each of them, and nothing is written.
     """
     checks = collect(assignment, hidden=True)
-    twins = cpu_twins(checks)
+    twins, selected = cpu_twins(checks), {check.id for check in collect(assignment, only, hidden=True)}
+    selected |= {twins[name] for name in selected & twins.keys()}
     with reference_runs(assignment) as runs:
-        goldens = record(runs, [check for check in checks if not check.device])
+        goldens = record(runs, [check for check in checks if not check.device and check.id in selected])
         hints = {case.name: _hint(case) for case in runs.cases("misconceptions")}
-    goldens |= {name: goldens[twin] for name, twin in twins.items()}
+    goldens |= {name: goldens[twin] for name, twin in twins.items() if twin in goldens}
     written = []
-    for path in dict.fromkeys(check.path for check in checks):
+    for path in dict.fromkeys(check.path for check in checks if check.id in goldens):
         target = path.parent / "golden" / path.stem
-        save_goldens(target, {check.name: goldens[check.id] for check in checks if check.path == path})
+        kept = load_goldens(target) if only and target.with_suffix(".json").exists() else {}
+        recorded = {check.name: goldens.get(check.id) or kept.get(check.name) for check in checks if check.path == path}
+        save_goldens(target, {name: golden for name, golden in recorded.items() if golden})
         written.append(target.with_suffix(".json"))
     hints_path(assignment).write_text(json.dumps(hints, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return [*written, hints_path(assignment)]

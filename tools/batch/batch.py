@@ -12,7 +12,7 @@ from pathlib import Path
 from autograder.assignment import Assignment
 from autograder.check.check import Check
 from autograder.sandbox.server_handle import Server
-from autograder.session import checks_of
+from autograder.session import checks_of, copies_in
 from tools.batch.export import HandedIn, opened
 from tools.batch.grade import Graded, grade_one, grader_digest, submission_digest
 from tools.batch.gradebook import Entry, Gradebook
@@ -121,8 +121,9 @@ def _entries(batch: Batch, submissions: list[HandedIn], results: ResultFolder, p
 
 
 def _compare_files(book: Gradebook, submissions: list[HandedIn], assignment: Assignment) -> None:
-    """Find the submissions that share code, and note those that could not be compared."""
+    """Find copies of given parts and submissions that share code, and note those that could not be compared."""
     from tools.batch.similarity import similar  # late: it is slow to import
 
     paths = {submission.key: submission.path for submission in submissions}
+    book.copies = [(key, str(copy)) for key, path in paths.items() for copy in copies_in(path, assignment)]
     book.pairs, book.not_compared = similar(paths, assignment)

@@ -44,6 +44,7 @@ def render_class_page(book: Gradebook, links: dict[str, str], names: bool = True
         checks=_checks(book),
         changes=_changes(book, who),
         pairs=_pairs(book, who),
+        copies=[{"who": who[key], "sentence": sentence} for key, sentence in book.copies],
         problems=_problems(book, entries, who, names),
         rows=[_row(entry, who, links, names) for entry in entries],
         slowest=[{"who": who[entry.key], "seconds": entry.seconds} for entry in slowest],

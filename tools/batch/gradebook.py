@@ -89,6 +89,7 @@ class Gradebook:
     """A graded class.
 
     assignment: its id; title: its title.
+    copies: for each submission that holds a copy of a given part, its key and a sentence.
     changes: scores that differ from an earlier run; None if there was nothing to compare with.
     missing: a sentence for each folder or name of the export that has no counterpart.
     not_compared: a sentence for each file that could not be compared with the others.
@@ -100,6 +101,7 @@ class Gradebook:
     title: str
     entries: list[Entry]
     pairs: list[Pair] = field(default_factory=list)
+    copies: list[tuple[str, str]] = field(default_factory=list)
     changes: list[Change] | None = None
     missing: list[str] = field(default_factory=list)
     not_compared: list[str] = field(default_factory=list)

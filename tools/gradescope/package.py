@@ -1,7 +1,7 @@
 """The zip that an instructor uploads to Gradescope as the autograder of one assignment.
 
 A list says what it holds: the grader without its tests, the assignment's checks (public and hidden), golden values, stubs
-and `given`. It holds no solution, because stubs are generated anew, whatever lies in assignments/. The same sources give
+and given parts, those of the assignment itself sealed. It holds no solution, because stubs are generated anew, whatever lies in assignments/. The same sources give
 the same bytes.
 """
 
@@ -18,6 +18,8 @@ from autograder.gradescope.results import make_results, results_to_json
 from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows
 from autograder.report.status import Status
+from autograder.source.copies import KNOWN
+from autograder.source.given_parts import given_files
 from autograder.submission.submit import make_zip
 from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
@@ -32,9 +34,12 @@ def build(assignment: Assignment) -> bytes:
     settings = Settings.of(assignment)
     files = dict(_scripts(assignment, settings))
     files |= dict(_named(course() / "autograder", "autograder", grader_files()))
-    files |= dict(_named(assignment.course.given, "assignments/given"))
+    given = given_files(assignment.course, assignment.package)
+    files |= {f"assignments/given/{name}": data for name, data in given.items()}
     files |= dict(_named(assignment.course.root / "datasets", "datasets"))
     files |= dict(_assignment(assignment))
+    if (known := assignment.course.reference / KNOWN).is_file():
+        files[f"reference/{KNOWN}"] = known.read_bytes()
     data = make_zip(files, executable=("setup.sh", "run_autograder"))
     if len(data) > MAX_BYTES:
         largest = sorted(files, key=lambda name: -len(files[name]))[:3]

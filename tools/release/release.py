@@ -15,6 +15,7 @@ from pathlib import Path
 from autograder.assignment import Assignment, Course
 from autograder.check.collecting import read_checks
 from autograder.errors import BadInput
+from autograder.source.given_parts import given_files
 from autograder.submission.reset import RELEASE
 from autograder.submission.update import MANIFEST, Changes, Manifest, update
 from tools.author.stubs import stubs
@@ -48,25 +49,29 @@ class Released:
             yield f"longest run shared with a solution, {name}: {length} tokens, {limit} are refused; {place}"
 
 
-def release(published: Course, to: Path, only: tuple[str, ...] = ()) -> Released:
+def release(published: Course, to: Path, only: tuple[str, ...] = (), through: str = "") -> Released:
     """Write the release of a course to a folder, or update the one that is there.
 
+    The given parts of the last assignment are sealed, because that one is due. Those before it are source.
+
     only: the assignments that are published, as "a01". By default all of them.
+    through: the last of them. A release that grows with the course never holds the given parts of what is still due.
     BadInput: `to` is something else than a release, or the scanner has findings, which are listed. Nothing has been written
     then, unless the findings are in files of an older release.
     """
     new = not to.exists() or (to.is_dir() and not any(to.iterdir()))
     if not new and not (to / MANIFEST).is_file():
         raise BadInput(f"{to} is there already and is no release (it has no {MANIFEST}); give a folder that does not exist yet")
+    last = published.load(through).id if through else max(published.known(), default="")
     loaded = map(published.load, only or published.known())
-    assignments = sorted({one.id: one for one in loaded}.values(), key=lambda one: one.id)
+    assignments = sorted({one.id: one for one in loaded if one.id <= last}.values(), key=lambda one: one.id)
     if not assignments:
         raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
     if findings := list(missing_imports(files, (published.root, course()))):
         raise BadInput(_listed("the release would not run, because files import what does not ship:", findings))
-    scanner = Scanner(published.root)
+    scanner = Scanner(published.root, due=assignments[-1].package)
     if findings := scanner.scan(files, files.__contains__):
         raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
     shared = scanner.longest_shared({name: data for name, data in files.items() if not name.startswith("datasets/")})
@@ -90,7 +95,7 @@ def contents(assignments: list[Assignment]) -> tuple[dict[str, bytes], set[str]]
             files[name] = data
             if is_yours:
                 yours.add(name)
-    files |= {f"assignments/{name}": data for name, data in _tree(published.assignments, sorted(published.given.rglob("*.py")))}
+    files |= {f"assignments/given/{name}": data for name, data in given_files(published, assignments[-1].package).items()}
     files |= {f"autograder/{name}": data for name, data in _tree(course() / "autograder", grader_files())}
     files |= {f"datasets/{name}": data for name, data in _corpora(published.root / "datasets")}
     files["Makefile"] = student_makefile((course() / "Makefile").read_text(encoding="utf-8")).encode()

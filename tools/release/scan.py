@@ -48,10 +48,11 @@ class Scanner:
 
     root: the course, with its reference.
     hidden: whether hidden checks may be there, as on Gradescope.
+    due: the package of the assignment that is due. Its given parts and those of later ones are secret. By default none are.
     """
 
-    def __init__(self, root: Path, hidden: bool = False):
-        self.secrets = [s for s in secrets(root) if not (hidden and "/hidden/" in s.origin)]
+    def __init__(self, root: Path, hidden: bool = False, due: str = ""):
+        self.secrets = [s for s in secrets(root, due) if not (hidden and "/hidden/" in s.origin)]
         self.answers = dict(answers(root))
         self._indexes = [_Index(self.secrets, renamed=True), _Index(self.secrets, renamed=False)]
 

@@ -26,10 +26,21 @@ class Secret:
     prose: bool = False  # its names are words, so it is compared only as it stands
 
 
-def secrets(root: Path) -> Iterator[Secret]:
-    """All that must not be published of the course at `root`. BadInput: a file of it cannot be parsed."""
+def secrets(root: Path, due: str = "") -> Iterator[Secret]:
+    """All that must not be published of the course at `root`.
+
+    due: the package of the assignment that is due. Its given parts and those of later ones are secret too.
+    BadInput: a file of it cannot be parsed.
+    """
+    given = sorted((root / "assignments" / "given").rglob("*.py"))
+    sealed = [path for path in given if due and path.parent.name >= due and path.parent.name != "given"]
     # Stubs as they would be made now, because a stub on disk may hold the leak that is looked for.
-    known = _statements([*stubs(root).values(), *_texts((root / "assignments" / "given").rglob("*.py"))])
+    fresh = list(stubs(root).values())
+    for path in sealed:
+        checks = _texts((root / "assignments" / path.parent.name / "tests").glob("*.py"))
+        public = _statements([*fresh, *checks, *_texts(set(given) - set(sealed))])
+        yield from _bodies(path.read_text(encoding="utf-8"), f"given/{path.parent.name}/{path.name}", public)
+    known = _statements([*fresh, *_texts(given)])
     for folder in sorted((root / "reference").glob("a[0-9][0-9]_*")):
         of_checks = known | _statements(_texts((root / "assignments" / folder.name / "tests").glob("*.py")))
         for path in sorted(folder.rglob("*.py")):

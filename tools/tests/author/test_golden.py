@@ -70,6 +70,22 @@ def test_a_check_for_a_device_expects_what_its_twin_on_the_cpu_does(course):
     assert goldens["test_value_on_cuda"] == goldens["test_value"]
 
 
+@pytest.mark.slow
+def test_one_check_is_recorded_and_the_others_stay_to_the_byte(course):
+    """The entry of another check is damaged first, so a full recording would show."""
+    path = checks_of(course).parent / "golden/test_sums.json"
+    before = json.loads(path.read_text())["checks"]
+    names = sorted(before)
+    edited = {name: dict(entry) for name, entry in before.items()}
+    for name in names[:2]:
+        edited[name]["inputs"] = ["edited"]
+    path.write_text(json.dumps({"checks": edited}))
+    result = course.run("golden", "a90", "--only", names[0], module="tools")
+    assert result.returncode == 0, result.stderr
+    after = json.loads(path.read_text())["checks"]
+    assert after == {**before, names[1]: edited[names[1]]}
+
+
 def outcome_of(leaf: Leaf) -> Outcome:
     return Outcome(Ending.OBSERVED, {"out": leaf})
 

@@ -20,6 +20,7 @@ def book(evil: str = "") -> Gradebook:
     ]
     value = Gradebook("a01", "A toy", entries, missing=[f"submission_9 {evil} is not there"], graded_now=3)
     value.pairs = [Pair(("submission_1", "submission_2"), f"sums{evil}.py", (0.91, 0.5), 210)]
+    value.copies = [("submission_2", f"sums.py:3 mean{evil} is token for token a90_toy/sums.py: mean of the given parts")]
     value.changes = [Change("submission_1", 10.0, 12.0, ("test_sums.py::bad",))]
     return value
 
@@ -39,6 +40,7 @@ def test_the_numbers_are_those_of_the_gradebook():
             "submission_1",
             "Ada (91 %)",
         ),
+        "Berta, Cyril sums.py:3 mean is token for token a90_toy/sums.py: mean",
         *("Berta, Cyril (50 %)", "210", "test_sums.py::bad", "10 12", "1 checks met a fault", "Title of bad. sums.weighted 2"),
     ):
         assert words.replace("submission_1", "Ada") in text, words

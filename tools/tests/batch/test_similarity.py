@@ -6,6 +6,9 @@ import zipfile
 import pytest
 
 from autograder.assignment import Course
+from tools.batch.batch import _compare_files
+from tools.batch.export import HandedIn
+from tools.batch.gradebook import Gradebook
 from tools.batch.similarity import MAX_BYTES, similar
 
 FILE = "attention.py"
@@ -91,3 +94,13 @@ def test_links_folders_and_large_files_are_left_out(assignment, hand_in, solutio
     (tmp_path / "damaged.zip").write_bytes(b"PK")
     paths["damaged.zip"] = tmp_path / "damaged.zip"
     assert similar(paths, assignment) == ([], [])
+
+
+def test_copies_of_given_parts_stand_in_the_gradebook_with_who_has_them(assignment, hand_in, solution):
+    """Whoever wrote alone is the control."""
+    given = (assignment.course.given / assignment.package / FILE).read_text(encoding="utf-8")
+    submissions = [HandedIn("alone", hand_in("alone", solution)), HandedIn("copied", hand_in("copied", given))]
+    book = Gradebook(assignment.id, assignment.title, [])
+    _compare_files(book, submissions, assignment)
+    assert {key for key, _ in book.copies} == {"copied"} and len(book.copies) >= 3
+    assert all(f"{assignment.package}/{FILE}: " in sentence for _, sentence in book.copies)

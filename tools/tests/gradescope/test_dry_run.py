@@ -24,6 +24,7 @@ from autograder.assignment import Course
 from autograder.gradescope import run as gradescope_run
 from autograder.gradescope.policy import Settings
 from autograder.report.as_json import manifest_hash
+from autograder.source.copies import KNOWN
 from autograder.tests.toy_course import Toy, course_copy
 from tools.gradescope.dry_run import METADATA, DryRun, dry_run, read_results, summary
 from tools.gradescope.package import build
@@ -448,6 +449,15 @@ def zip_of_a01(tmp_path_factory) -> Path:
 
 
 @pytest.mark.slow
+def test_copies_of_given_parts_are_named_to_staff_and_to_nobody_else(zip_of_a01, tmp_path):
+    """The reference, which holds none, is the control."""
+    for source, copied in ((HERE.given / "a01_transformer", True), (HERE.reference / "a01_transformer", False)):
+        run = dry_run(zip_of_a01, source, tmp_path / source.parent.name)
+        assert ("COPY, for a person to look at: attention.py:" in run.stdout) is copied, run.stdout
+        assert run.problems == [] and "token for token" not in json.dumps(run.results)
+
+
+@pytest.mark.slow
 def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(zip_of_a01):
     archive = zip_of_a01
     assert archive.read_bytes() == build(HERE.load("a01"))
@@ -460,7 +470,7 @@ def test_the_zip_of_a01_is_small_reproducible_and_holds_no_solution(zip_of_a01):
     assert not parts & {"misconceptions", "alternates", "equivalents.toml"} and "tests" not in [
         Path(name).parts[1] for name in files if name.startswith("autograder/")
     ]
-    assert {n for n in files if n.startswith("reference/")} == {
+    assert {n for n in files if n.startswith("reference/")} - {f"reference/{KNOWN}"} == {
         f"reference/a01_transformer/hidden/{p.relative_to(HERE.reference / 'a01_transformer/hidden')}"
         for p in (HERE.reference / "a01_transformer/hidden").rglob("*")
         if p.is_file() and "__pycache__" not in p.parts

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from autograder.assignment import Course
-from autograder.submission.update import MANIFEST
+from autograder.submission.update import MANIFEST, update
 from autograder.tests.toy_course import course_copy
 from tools.release.release import contents, notebook, release, student_makefile, student_project
 from tools.release.scan import RUN, WORDS
@@ -50,7 +50,8 @@ def test_a_release_holds_what_a_student_needs_and_nothing_else(course, tmp_path)
     assert (to / ".release/stubs/a90_toy/sums.py").read_text() == stub
     assert {"Makefile", "README.md", "pyproject.toml", "constraints.txt", ".gitignore", "autograder/setup.sh"} <= found
     assert (to / "autograder/setup.sh").stat().st_mode & 0o111
-    assert {"assignments/given/__init__.py", "assignments/given/a90_toy/sums.py", "autograder/cli.py"} <= found
+    assert {"assignments/given/__init__.py", "assignments/given/a90_toy.sealed", "autograder/cli.py"} <= found
+    assert "assignments/given/a90_toy/sums.py" not in found, "given parts of what is due are sealed"
     assert not [name for name in found if name.startswith(("tools/", "reference/", ".git/")) or "/hidden/" in name]
     assert not [name for name in found if name.startswith("autograder/tests") or name.endswith((".pyc", ".orig"))]
     assert "| `a90` | [A toy](assignments/a90_toy/README.md) | 100 |" in (to / "README.md").read_text()
@@ -122,6 +123,27 @@ def test_what_is_not_ready_is_named(course, tmp_path):
     done = course.run("release", "--to", str(tmp_path / "release"), "--only", "a17", module="tools")
     assert done.returncode == 2 and "there is no assignment 'a17'" in done.stderr
     assert not (tmp_path / "release").exists()
+
+
+@pytest.mark.slow
+def test_a_stage_after_another_opens_what_was_due_and_keeps_what_a_student_has_written(tmp_path):
+    """From the release through a01 to the one through a02, in the student's folder."""
+    stages = {name: tmp_path / name for name in ("a01", "a02")}
+    for name, to in stages.items():
+        release(HERE, to, through=name)
+    first = names(stages["a01"])
+    assert "assignments/given/a01_transformer.sealed" in first and "assignments/a01_transformer/model.py" in first
+    assert not [name for name in first if "a02" in name or name.startswith("assignments/given/a01_transformer/")]
+    assert "assignments/given/a00_foundations/numerics.py" in first
+    student = shutil.copytree(stages["a01"], tmp_path / "student")
+    mine = student / "assignments/a01_transformer/attention.py"
+    mine.write_text("# mine\n", encoding="utf-8")
+    changes = update(stages["a02"], student)
+    assert mine.read_text(encoding="utf-8") == "# mine\n" and changes.beside == [] and changes.kept == []
+    assert names(student) == names(stages["a02"])
+    assert not (student / "assignments/given/a01_transformer.sealed").exists()
+    opened = (student / "assignments/given/a01_transformer/attention.py").read_bytes()
+    assert opened == (HERE.given / "a01_transformer/attention.py").read_bytes()
 
 
 def test_students_get_the_targets_that_call_the_grader_alone():

@@ -286,3 +286,13 @@ def test_every_solution_of_the_course_is_found_again():
     assert not missed
     assert found["as it stands"] >= 19
     assert found["renamed"] >= 15
+
+
+@pytest.mark.slow
+def test_given_parts_are_secret_as_long_as_their_assignment_is_due():
+    """In the release of the next assignment they are source, which is the control."""
+    here = Course.here()
+    given = here.given / "a01_transformer/attention.py"
+    found = Scanner(here.root, due="a01_transformer").scan({"notes.py": given.read_bytes()})
+    assert any("given/a01_transformer/attention.py:" in finding.what for finding in found), found
+    assert Scanner(here.root, due="a02_training").scan({"notes.py": given.read_bytes()}) == []
