@@ -196,7 +196,9 @@ def _corpora(folder: Path) -> Iterator[tuple[str, bytes]]:
         if path.name.startswith("."):
             continue
         if path.suffix not in _CORPORA:
-            raise BadInput(f"datasets/{name} is of a kind that is on no list; add it to _CORPORA or _NOT_FOR_STUDENTS, or remove it")
+            raise BadInput(
+                f"datasets/{name} is of a kind that is on no list; add it to _CORPORA or _NOT_FOR_STUDENTS, or remove it"
+            )
         yield name, path.read_bytes()
 
 

@@ -3,9 +3,7 @@
 import json
 import shutil
 import subprocess
-import sysconfig
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from autograder.submission.update import MANIFEST, update
 from autograder.tests.toy_course import course_copy
 from tools.release.release import contents, notebook, release, student_makefile, student_project
 from tools.release.scan import RUN, WORDS
+from tools.tests.release.student_clone import environment
 
 HERE = Course.here()
 PACKAGE = "assignments/a90_toy"
@@ -175,15 +174,6 @@ def test_no_oracle_of_the_corpora_is_released():
     files, _ = contents([HERE.load("a01")])
     corpora = [name for name in files if name.startswith("datasets/")]
     assert not [name for name in corpora if "sources" in name or "/tests/" in name]
-
-
-def environment(folder: Path) -> None:
-    """What `make setup` makes, without its minute: the packages of this environment, and the release's own folders."""
-    venv.create(folder / ".venv", with_pip=False, symlinks=True)
-    site = sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")})
-    paths = [sysconfig.get_path("purelib"), folder, folder / "assignments", folder / "datasets"]
-    (Path(site) / "course.pth").write_text("".join(f"{path}\n" for path in paths))
-    (folder / ".venv" / ".done").touch()
 
 
 @pytest.mark.slow
