@@ -69,7 +69,7 @@ def release(published: Course, to: Path, only: tuple[str, ...] = (), through: st
         raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
-    if findings := list(missing_imports(files, (published.root, course()))):
+    if findings := list(missing_imports(files, published.root, course())):
         raise BadInput(_listed("the release would not run, because files import what does not ship:", findings))
     scanner = Scanner(published.root, due=assignments[-1].package)
     if findings := scanner.scan(files, files.__contains__):
@@ -118,7 +118,7 @@ def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
         yield f"{package}/{name}", data, True
         yield f"{RELEASE}/stubs/{one.package}/{name}", data, False
     yield f"{package}/assignment.toml", _read(folder / "assignment.toml", one), False
-    for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(folder)):
+    for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(one)):
         if (folder / name).is_file():
             yield f"{package}/{name}", _read(folder / name, one), name in ("demo.py", "explore.py")
     if (folder / "explore.py").is_file():
@@ -181,11 +181,11 @@ def _readme(assignments: list[Assignment]) -> str:
     return text
 
 
-def _also(folder: Path) -> Iterator[str]:
+def _also(one: Assignment) -> Iterator[str]:
     """Further files that an assignment names in assignment.toml, as in also = ["figures/heads.svg"]."""
-    for name in tomllib.loads((folder / "assignment.toml").read_text(encoding="utf-8")).get("also", ()):
-        if not (folder / name).is_file() or not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{folder.name}/assignment.toml: also names {name!r}, which is no file of this folder")
+    for name in one.also:
+        if not (one.folder / name).is_file() or not (one.folder / name).resolve().is_relative_to(one.folder.resolve()):
+            raise BadInput(f"{one.package}/assignment.toml: also names {name!r}, which is no file of this folder")
         yield name
 
 
