@@ -31,7 +31,8 @@ class Overview:
     def close(self) -> None:
         """Print how to see one whole: the first that is not done."""
         first = next((report for report in self.reports if next_part(report)), self.reports[0])
-        self._console.print(f"\n Everything about one of them: make grade A={first.assignment.id}", markup=False)
+        text = f"\n Everything about one of them: make grade A={first.assignment.id}"
+        self._console.print(text, markup=False, soft_wrap=True)
 
     def _print(self, name: str, title: str, points: str, passed: str, what: str, style: str = "") -> None:
         line = f" {name:3}  {title:{self._width}}  {points:>10}  {passed:>13}  {what}"

@@ -14,16 +14,17 @@ from tools.grader_files import files_below
 from tools.release.scan import Finding
 
 _ON_THE_PATH = ("assignments/", "datasets/", "")  # folders that `make setup` makes importable
-_OWN = ("assignments", "autograder", "datasets", "reference", "tools")
+_OF_THE_COURSE, _OF_THE_GRADER = ("assignments", "datasets", "reference"), ("autograder", "tools")
 
 
-def missing_imports(files: dict[str, bytes], roots: Iterable[Path]) -> Iterator[Finding]:
+def missing_imports(files: dict[str, bytes], root: Path, grader: Path) -> Iterator[Finding]:
     """The imports in these files of modules of the course that are not among them.
 
-    roots: the folders in which the course and its grader lie, with what does not ship.
+    root, grader: the folders in which the course and its grader lie, with what does not ship.
     """
+    folders = [*((root, name) for name in _OF_THE_COURSE), *((grader, name) for name in _OF_THE_GRADER)]
     there = _modules(files)
-    known = _modules(path.relative_to(root).as_posix() for root in roots for own in _OWN for path in files_below(root / own))
+    known = _modules(path.relative_to(lies).as_posix() for lies, name in folders for path in files_below(lies / name))
     ours = {name.partition(".")[0] for name in known}
     sealed = {_module(path.removesuffix(SUFFIX)) for path in files if path.endswith(SUFFIX)}
     for path, data in files.items():

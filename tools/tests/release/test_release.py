@@ -114,6 +114,22 @@ def test_a_release_in_place_is_brought_up_to_date(course, tmp_path):
     assert done.returncode == 2 and "solutions.zip: not on the list" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"{PACKAGE}/explore.py", f"{PACKAGE}/explore.py:1: imports a90_toy.notes_of_staff"),
+        ("datasets/corpora/data/tales.bin", "datasets/corpora/data/tales.bin is of a kind that is on no list"),
+    ],
+)
+def test_a_release_that_would_miss_something_is_refused(course, tmp_path, path, words):
+    (course.root / PACKAGE / "notes_of_staff.py").write_text("x = 1\n")
+    (course.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (course.root / path).write_text("from a90_toy.notes_of_staff import x\n")
+    done = course.run("release", "--to", str(tmp_path / "release"), module="tools")
+    assert done.returncode == 2 and words in done.stderr, done.stdout + done.stderr
+    assert not (tmp_path / "release").exists()
+
+
 @pytest.mark.slow
 def test_what_is_not_ready_is_named(course, tmp_path):
     (course.root / PACKAGE / "tests/golden/test_sums.json").unlink()
@@ -173,6 +189,7 @@ def test_a_notebook_has_no_outputs_and_is_the_same_each_time():
 def test_no_oracle_of_the_corpora_is_released():
     files, _ = contents([HERE.load("a01")])
     corpora = [name for name in files if name.startswith("datasets/")]
+    assert {"datasets/corpora/__init__.py", "datasets/corpora/data/tales.json.gz"} <= set(corpora)
     assert not [name for name in corpora if "sources" in name or "/tests/" in name]
 
 
