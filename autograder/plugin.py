@@ -17,6 +17,7 @@ from autograder.check import collecting
 from autograder.check.collecting import ITEM, CheckItem
 from autograder.errors import BadInput
 from autograder.judge.judge import Drive
+from autograder.sandbox.device import has_device
 
 if TYPE_CHECKING:  # these come late, to keep other runs of pytest quick
     from autograder.check.check import Check
@@ -34,6 +35,8 @@ class RunnableCheck(CheckItem):
         super().__init__(**kwargs)
         if self.check.on_request:
             self.add_marker(pytest.mark.timeout(0))  # the worker's own limit is the one that fits
+        if (device := self.check.device) and not has_device(device):
+            self.add_marker(pytest.mark.skip(reason=f"not graded here, for want of a {device.upper()} device"))
 
     def runtest(self) -> None:
         """Run the check. NotRight: it does not pass."""

@@ -1,8 +1,10 @@
 """Every command in a README file of the release can be meant, and runs."""
 
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 
@@ -74,7 +76,7 @@ def watched(clone: Clone, command: str) -> tuple[int, str]:
     name = re.search(r"A=(\w+)", command)[1]
     path = clone.root / "assignments" / HERE.load(name).package / HERE.load(name).deliverables[0]
     process = subprocess.Popen(
-        shlex.split(command),
+        ["env", "--default-signal=INT", *shlex.split(command)],  # what a shell starts in the background ignores Ctrl-C
         cwd=clone.root,
         env=clone.surroundings(),
         stdout=subprocess.PIPE,
@@ -89,8 +91,8 @@ def watched(clone: Clone, command: str) -> tuple[int, str]:
         if " of 100 points" in line:
             reports += 1
             if reports == 1:
-                time.sleep(2)  # it begins to look out for changes
+                time.sleep(10)  # it begins to look out for changes
                 path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
             else:
-                subprocess.run(["kill", "-INT", f"-{process.pid}"], check=True)
+                os.killpg(process.pid, signal.SIGINT)
     return process.wait(60), "".join(lines)

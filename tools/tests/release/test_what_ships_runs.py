@@ -58,6 +58,25 @@ def test_nothing_of_the_course_can_be_imported_but_what_shipped(clone):
 
 
 @pytest.mark.slow
+def test_a_notebook_too_can_import_what_shipped_alone(clone, tmp_path):
+    """The control for notebooks, whose kernel is a process of its own."""
+    code = f"import given, importlib.util\nassert given.__file__.startswith({str(clone.root)!r})\nassert not importlib.util.find_spec('{{}}')"
+    for module, status in (("tools", 0), ("autograder", 1)):
+        cell = {
+            "cell_type": "code",
+            "id": "one",
+            "source": code.format(module),
+            "metadata": {},
+            "outputs": [],
+            "execution_count": None,
+        }
+        book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        (tmp_path / "book.ipynb").write_text(json.dumps(book))
+        done = clone.run("python", "-c", NOTEBOOK, str(tmp_path / "book.ipynb"), str(tmp_path))
+        assert done.returncode == status and ("AssertionError" in done.stderr) == bool(status), done.stderr
+
+
+@pytest.mark.slow
 def test_demos_and_notebooks_find_what_they_import_and_every_form_of_a_demo_is_run(clone):
     """Those that `facts.toml` names are all that a demo offers, and all that a handout shows."""
     packages = [folder.name for folder in HERE.known().values()]
