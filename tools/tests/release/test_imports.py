@@ -35,7 +35,7 @@ def root(tmp_path):
         ("from given.a01_x.part import x", "given.a01_x.part"),
         ("import tools.memory", "tools.memory"),
         ("from reference.a01_x import demo", "reference.a01_x"),
-        ("from autograder.nowhere import x", "autograder.nowhere"),
+        ("from corpora.nowhere import x", "corpora.nowhere"),
         ("import torch, json", None),
         ("from autograder.check import part", None),
         ("from .explore import x\nimport corpora", None),
