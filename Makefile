@@ -3,6 +3,14 @@ PY := .venv/bin/python
 .DEFAULT_GOAL := help
 .PHONY: batch reset update release submission gradescope help setup grade watch test long new snapshots stubs golden verify bench lint
 
+# `make grade a01` means `make grade A=a01`: a word that has a digit where the names of assignments have one is no target.
+digits := 0 1 2 3 4 5 6 7 8 9
+word := $(filter $(foreach digit,$(digits),a$(digit)% $(digit)%),$(MAKECMDGOALS))
+ifneq ($(and $(word),$(filter-out $(word),$(MAKECMDGOALS))),)
+A := $(word)
+$(word): ;@:
+endif
+
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 18
 
@@ -10,7 +18,7 @@ setup: .venv/.done ## .venv with pinned dependencies (every target does this by 
 .venv/.done: autograder/setup.sh pyproject.toml constraints.txt
 	@autograder/setup.sh .venv
 
-grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; without A, all
+grade: .venv/.done ## grade an assignment: A=a01 [ONLY=name] [FROM=folder]; without A, a line about each
 	@$(PY) -m autograder grade $(A) $(if $(ONLY),--only '$(ONLY)') $(if $(FROM),--from '$(FROM)') $(ARGS) || [ $$? -eq 1 ]
 
 watch: .venv/.done ## grade on every save: A=a01 [ONLY=name]

@@ -36,6 +36,7 @@ class Assignment:
     preload: modules to import before workers are forked.
     processes: how many processes a check may start besides its own.
     gradescope: the table of that name in assignment.toml, as it stands there.
+    also: names of further files that ship beside the deliverables and are nobody's to write.
     """
 
     id: str
@@ -50,6 +51,7 @@ class Assignment:
     preload: tuple[str, ...]
     processes: int = 0
     gradescope: dict = field(default_factory=dict, compare=False)
+    also: tuple[str, ...] = ()
 
     @property
     def course(self) -> "Course":
@@ -143,6 +145,7 @@ def read(folder: Path) -> Assignment:
             tuple(table.get("preload", ())),
             table["limits"].get("processes", 0),
             dict(table.get("gradescope", {})),
+            tuple(table.get("also", ())),
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise BadInput(f"{folder.name}/assignment.toml cannot be used: {type(error).__name__}: {error}") from error

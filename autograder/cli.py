@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from autograder.assignment import Assignment
     from autograder.report.report import Report, Row
     from autograder.sandbox.server_handle import Server
@@ -54,8 +56,7 @@ def grade(
     try_all: Annotated[bool, typer.Option("--try-all", help="Also the other checks of a part whose time has run out.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show also what passed, and what each check took.")] = False,
 ) -> None:
-    """Grade one assignment; without a name, all of them."""
-    status = 0
+    """Grade one assignment; without a name all of them, with a line about each."""
     with _course_errors():
         from autograder.assignment import Course
         from autograder.errors import BadInput
@@ -63,18 +64,20 @@ def grade(
         from autograder.session import GradeOptions
 
         options = GradeOptions(only, device, long, force_hidden, try_all)
-        if not assignment and (source or json_file or html_file):
-            raise BadInput("--from, --json and --html need an assignment: grade a01 --from DIR")
+        if not assignment and (source or json_file or html_file or verbose):
+            raise BadInput("--from, --json, --html and --verbose need an assignment: grade a01 --from DIR")
         for path in filter(None, (json_file, html_file)):
             _refuse_unwritable(path)
         course = Course.here()
-        for name in [assignment] if assignment else course.known():
-            loaded = course.load(name)
+        if assignment:
+            loaded = course.load(assignment)
             with Server(loaded.preload) as server:
                 report = _grade(server, loaded, source, options)
             _write(report, json_file, html_file)
             _show(report, verbose)
-            status = max(status, report.exit_status)
+            status = report.exit_status
+        else:
+            status = _grade_all([course.load(name) for name in course.known()], options)
     _leave(status)
 
 
@@ -200,6 +203,32 @@ def _grade(
         return grade_submission(folder, assignment, checks, server, options, progress=advance, cancelled=cancelled)
 
 
+def _grade_all(assignments: list[Assignment], options: GradeOptions) -> int:
+    """Grade each assignment, and print a line about it when it is done. Returns the worst exit status.
+
+    BadInput: there is no assignment, or none has a check that fits.
+    """
+    from autograder.check.collecting import NothingFits
+    from autograder.errors import BadInput
+    from autograder.report.overview import Overview
+    from autograder.sandbox.server_handle import Server
+
+    overview = Overview(_console(), [one.title for one in assignments])
+    for one in assignments:
+        try:
+            with Server(one.preload) as server:
+                report = _grade(server, one, None, options)
+        except NothingFits:
+            continue  # --only may name a part of another one
+        overview.add(report)
+        if report.interrupted:
+            break
+    if not overview.reports:
+        raise BadInput(f"no check of any assignment fits {options.only!r}" if assignments else "there are no assignments here")
+    overview.close()
+    return max(report.exit_status for report in overview.reports)
+
+
 def _write(report: Report, json_file: Path | None, html_file: Path | None) -> None:
     """Write the report to the files that were asked for. BadInput: one of them cannot be written."""
     from autograder.files import write_or_refuse
@@ -214,14 +243,19 @@ def _write(report: Report, json_file: Path | None, html_file: Path | None) -> No
 
 
 def _show(report: Report, verbose: bool = False) -> None:
-    """Print the report. A pipe gets lines of COLUMNS characters, or of 100."""
-    from rich.console import Console
-
+    """Print the report."""
     from autograder.report.terminal import print_report
+
+    print_report(report, _console(), verbose)
+
+
+def _console() -> Console:
+    """What reports are printed on. A pipe gets lines of COLUMNS characters, or of 100."""
+    from rich.console import Console
 
     columns = os.environ.get("COLUMNS", "")
     width = None if sys.stdout.isatty() else int(columns) if columns.isdecimal() else 100
-    print_report(report, Console(highlight=False, soft_wrap=False, width=width), verbose)
+    return Console(highlight=False, soft_wrap=False, width=width)
 
 
 def _progress(total: int, name: str) -> AbstractContextManager[Callable[[Row], None]]:

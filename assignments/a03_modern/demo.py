@@ -4,6 +4,7 @@ race: your old and your modern model learn the same tales (half a minute).
 speed: generation with and without a cache (under a minute).
 stream: a sequence without end in constant memory (half a minute).
 ablation: every row with three seeds, into ablation.csv, ablation.md and ablation.png (a quarter of an hour, on one core).
+Two numbers make it shorter: `… demo ablation 1 50` has one seed and 50 steps.
 
 Training is `given`. Models, caches and ablation are yours.
 """
@@ -116,7 +117,7 @@ def stream(tokens: int = 20_000) -> bool:
     return len(sizes) == 1
 
 
-def ablation(seeds: int = 3) -> bool:
+def ablation(seeds: int = 3, steps: int = STEPS) -> bool:
     """Six rows with biases, six without, and the extensions, each with every seed; CSV, table and plot in this folder."""
     from .ablation import ablation_rows, plot, run_ablation, summarise, table, write_csv
     from .extensions import extension_rows
@@ -124,7 +125,7 @@ def ablation(seeds: int = 3) -> bool:
     next_batch, validation = task()
     rows = ablation_rows(small_config(bias=True))
     configs = rows | {f"{row}, no bias": replace(config, bias=False) for row, config in rows.items()}
-    others, settings = extension_rows(rows["all"]), TrainConfig(STEPS, evaluate_every=25)
+    others, settings = extension_rows(rows["all"]), TrainConfig(steps, evaluate_every=25)
     runs = []
     for seed in range(seeds):
         print(f"seed {seed}, {len(configs) + len(others)} rows …", file=sys.stderr, flush=True)
@@ -136,15 +137,16 @@ def ablation(seeds: int = 3) -> bool:
     return True
 
 
-DEMOS = {"race": race, "speed": speed, "stream": stream, "ablation": ablation}
+DEMOS = {"race": race, "speed": speed, "stream": stream, "ablation": ablation}  # numbers are for the last one
 
 
 def main(arguments: list[str]) -> int:
-    if len(arguments) != 1 or arguments[0] not in DEMOS:
-        print(f"usage: python -m a03_modern.demo {'|'.join(DEMOS)}", file=sys.stderr)
+    name, *numbers = arguments or [""]
+    if name not in DEMOS or len(numbers) > 2 * (name == "ablation") or not all(number.isdecimal() for number in numbers):
+        print(f"usage: python -m a03_modern.demo {'|'.join(DEMOS)} [seeds [steps]]", file=sys.stderr)
         return 2
     torch.set_num_threads(1)  # on small models a second thread mostly waits
-    return 0 if DEMOS[arguments[0]]() else 1
+    return 0 if DEMOS[name](*map(int, numbers)) else 1
 
 
 if __name__ == "__main__":

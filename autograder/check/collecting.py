@@ -21,6 +21,10 @@ from autograder.check.loaded_later import loaded_later
 from autograder.errors import BadInput, GraderFault
 
 
+class NothingFits(BadInput):
+    """No check of an assignment is selected."""
+
+
 class CheckFile(pytest.File):
     """A file of checks, in the order in which they are written."""
 
@@ -86,7 +90,8 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
     only: an expression as for pytest's -k, which selects some.
     hidden: also the hidden ones, where there are any.
     long: also those that run on request alone.
-    BadInput: nothing fits `only`, or it is no expression.
+    NothingFits: nothing fits `only`.
+    BadInput: `only` is no expression.
     GraderFault: a check file is broken, or there are no checks.
     """
     folders = [assignment.folder / "tests"]
@@ -97,7 +102,7 @@ def collect(assignment: Assignment, only: str | None = None, hidden: bool = Fals
         return [replace(check, share=selection.share(check)) for check in selection.checks]
     if status == pytest.ExitCode.NO_TESTS_COLLECTED and only:
         left_out = "" if long else "; checks that take minutes are left out without --long"
-        raise BadInput(f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask{left_out}")
+        raise NothingFits(f"no check of {assignment.id} fits {only!r}; try a part of a name, such as attention or mask{left_out}")
     if status == pytest.ExitCode.USAGE_ERROR or "-k" in output:
         raise BadInput(f"{only!r} is no expression for -k; try a part of a name, or 'mask and not bad'")
     raise GraderFault(f"no checks were collected for {assignment.id}:\n{output.strip()[-1500:]}")

@@ -28,6 +28,12 @@ def debug_command(package: str, check_id: str) -> str:
     return f".venv/bin/python -m pytest assignments/{package}/tests/{check_id} --pdb"
 
 
+def next_part(report: Report) -> str | None:
+    """The part to go on with, or None where nothing is open."""
+    row = _first_open(report)
+    return row.check.part if row else None
+
+
 def _first_open(report: Report) -> Row | None:
     """The first check that loses points. Where none does, the first one that runs on request and is open."""
     rows = [row for row in report.rows if row.status.is_open and row.reason is not Reason.NOT_TRIED]

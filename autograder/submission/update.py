@@ -87,8 +87,11 @@ def update(newer: Path, root: Path) -> Changes:
     """Make the release at `root` the newer one.
 
     It can be called again after it was cut off, because the manifest is written last.
-    BadInput: one of the two is no release, or the newer one is not complete. Nothing has been written then.
+    BadInput: one of the two is no release, both are the same folder, or the newer one is not complete. Nothing has been
+    written then.
     """
+    if newer.resolve() == root.resolve():
+        raise BadInput("the newer release lies in a folder of its own; say in which one: make update FROM=../newer-release")
     before, after = Manifest.read(root), Manifest.read(newer)
     data = {name: _shipped(newer, name, expected) for name, expected in after.files.items()}
     for name in data:

@@ -76,7 +76,8 @@ def working_copy(source: Path, assignment: Assignment, into: Path) -> Tree:
             (folder / name).write_text(_placeholder(notes[-1]))
     if len(missing) == len(assignment.deliverables):
         notes.insert(0, f"this folder holds none of the files of {assignment.id}: {', '.join(assignment.deliverables)}")
-    extra = sorted({path.name for path in source.iterdir() if is_unexpected(path.name)} - set(assignment.deliverables))
+    expected = {*assignment.deliverables, *assignment.also}
+    extra = sorted({path.name for path in source.iterdir() if is_unexpected(path.name)} - expected)
     if extra:
         shown = ", ".join(sanitize(name[:60], kept="") for name in extra[:8])
         notes.append(f"not read, because it is no deliverable: {shown}{' …' if len(extra) > 8 else ''}")

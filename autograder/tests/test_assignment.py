@@ -75,6 +75,20 @@ def test_two_courses_do_not_mix(course, tmp_path):
         assert (tree.path / "given" / "__init__.py").read_text() == f"name = {title!r}\n"
 
 
+def test_what_ships_beside_the_deliverables_is_no_surprise(tmp_path):
+    """A grade in place says nothing about it, and still something about a stranger."""
+    assignment = Course.here().load("a03")
+    assert assignment.also == ("extensions.py",)
+    notes = working_copy(assignment.folder, assignment, tmp_path / "tree").notes
+    assert not [note for note in notes if "extensions.py" in note]
+    submitted = tmp_path / "submitted"
+    submitted.mkdir()
+    for name in ("norm.py", "extensions.py", "stranger.py"):
+        (submitted / name).write_text("")
+    notes = working_copy(submitted, assignment, tmp_path / "other").notes
+    assert "not read, because it is no deliverable: stranger.py" in notes
+
+
 def test_the_environment_is_read_when_it_is_asked_for(course, tmp_path, monkeypatch):
     monkeypatch.setenv("COURSE_DIR", str(course.root))
     assert Course.here() == course

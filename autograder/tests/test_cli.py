@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from autograder import cli
 from autograder.assignment import Course
-from autograder.check.collecting import collect
+from autograder.check.collecting import NothingFits, collect
 from autograder.errors import BadInput, GraderFault
 from autograder.report.next_step import COMMANDS
 from autograder.report.report import Report, empty_rows
@@ -89,7 +89,9 @@ def test_a_report_decides_the_status(monkeypatch, report, status, empty):
     ("arguments", "words"),
     [
         (["grade", "a77"], "there is no assignment 'a77'"),
-        (["grade", "--from", "x"], "--from, --json and --html need an assignment"),
+        (["grade", "--from", "x"], "--from, --json, --html and --verbose need an assignment"),
+        (["grade", "--json", "r.json"], "need an assignment"),
+        (["grade", "-v"], "need an assignment"),
         (["grade", "a01", "--device", "tpu"], "--device is cpu, cuda or mps; got 'tpu'"),
         (["grade", "a01", "--json", "no/such/folder/r.json"], "there is no folder no/such/folder"),
         (["grade", "a01", "--html", "."], "it is a folder"),
@@ -97,6 +99,7 @@ def test_a_report_decides_the_status(monkeypatch, report, status, empty):
         (["reset", "a01", "nothing.py"], "is no file of a01 that you write"),
         (["submission", "a01", "--from", "no/such/folder"], "no/such/folder is not a folder"),
         (["update", "no/such/folder"], "is no release of this course"),
+        (["update", str(Course.here().root)], "in a folder of its own"),
         (["watch", "a77"], "there is no assignment 'a77'"),
     ],
 )
@@ -104,6 +107,36 @@ def test_wrong_usage_is_told_before_anything_is_graded(monkeypatch, arguments, w
     monkeypatch.setattr(cli, "_grade", lambda *_: pytest.fail("it was graded"))
     result = CliRunner().invoke(cli.app, arguments)
     assert result.exit_code == 2 and words in result.stderr and "Traceback" not in result.stderr, result.stderr
+
+
+@pytest.fixture
+def grade_all(monkeypatch, report):
+    """`grade` without a name, where no check of a02 fits, and what it graded."""
+    done = []
+
+    def grade_it(_, assignment, *__):
+        if assignment.id == "a02":
+            raise NothingFits("no check of a02 fits")
+        done.append(assignment.id)
+        return replace(report, assignment=assignment, interrupted=assignment.id == "a03")
+
+    monkeypatch.setattr("autograder.sandbox.server_handle.Server", NoServer)
+    monkeypatch.setattr(cli, "_grade", grade_it)
+    return done
+
+
+def test_without_a_name_each_assignment_has_a_line(grade_all):
+    """One without a check that fits is left out, and Ctrl-C ends it all."""
+    result = CliRunner().invoke(cli.app, ["grade"])
+    lines = result.stdout.splitlines()
+    assert grade_all == ["a00", "a01", "a03"] and [line[1:4] for line in lines[1:4]] == grade_all
+    assert "interrupted" in lines[3] and lines[-1].endswith("make grade A=a00") and result.exit_code == 1
+
+
+def test_without_a_name_something_has_to_fit(monkeypatch, grade_all):
+    monkeypatch.setattr(Course, "known", lambda self: {"a02": self.assignments / "a02_training"})
+    result = CliRunner().invoke(cli.app, ["grade", "--only", "xyzzy"])
+    assert result.exit_code == 2 and "no check of any assignment fits 'xyzzy'" in result.stderr
 
 
 def imported(code: str) -> set[str]:

@@ -1,12 +1,14 @@
 """The texts in a file of any kind: a program, prose, a vector image, JSON, the cells of a notebook, a file of tensors.
 
-Each text comes with a name for its place if it has no lines of the file. Left out: images of pixels and archives, which are
-no files of a release.
+A file that gzip has packed, such as a corpus, is read as what is in it. Each text comes with a name for its place if it has
+no lines of the file. Left out: images of pixels and archives, which are no files of a release.
 """
 
+import gzip
 import html
 import json
 import re
+import zlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +18,9 @@ from autograder.source.seal import SUFFIX
 def texts(path: str, data: bytes) -> Iterator[tuple[str, str]]:
     """(place, text) of each text in a file. ValueError: the file is not what the suffix of its path says."""
     suffix = Path(path).suffix
-    if suffix == ".ipynb":
+    if suffix == ".gz":
+        yield from texts(path.removesuffix(suffix), _unpacked(data))
+    elif suffix == ".ipynb":
         for number, cell in enumerate(json.loads(data)["cells"], 1):
             yield f" cell {number}", "".join(cell["source"])
             yield from ((f" cell {number}, {where.strip()}", text) for where, text in _strings(cell.get("outputs", [])))
@@ -31,6 +35,14 @@ def texts(path: str, data: bytes) -> Iterator[tuple[str, str]]:
         elif suffix == ".md":
             text = re.sub(r"(?m)^[ \t]*>+", "", text)
         yield "", text
+
+
+def _unpacked(data: bytes) -> bytes:
+    """What gzip has packed. ValueError: it did not."""
+    try:
+        return gzip.decompress(data)
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(str(error)) from error
 
 
 def _strings(node: object, where: str = "") -> Iterator[tuple[str, str]]:

@@ -20,10 +20,11 @@ from autograder.submission.reset import RELEASE
 from autograder.submission.update import MANIFEST, Changes, Manifest, update
 from tools.author.stubs import stubs
 from tools.grader_files import course, files_below, grader_files
+from tools.release.imports import missing_imports
 from tools.release.scan import RUN, WORDS, Finding, Scanner, scan_tree
 
 _EXECUTABLE = {"autograder/setup.sh"}
-_CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy"}
+_CORPORA = {".py", ".md", ".txt", ".json", ".jsonl", ".csv", ".toml", ".safetensors", ".npy", ".gz"}
 _NOT_FOR_STUDENTS = {"sources", "sources.py", "tests"}  # of datasets/, because they hold grammars and oracles
 _TABLES = ("project", "tool.setuptools.packages.find", "tool.pytest.ini_options", "tool.ruff", "tool.ruff.lint")
 
@@ -68,6 +69,8 @@ def release(published: Course, to: Path, only: tuple[str, ...] = (), through: st
         raise BadInput(f"there is nothing to release: {published.assignments} has no assignment with an assignment.toml")
     files, yours = contents(assignments)
     files[MANIFEST] = Manifest.of(files, yours).dumps()
+    if findings := list(missing_imports(files, published.root, course())):
+        raise BadInput(_listed("the release would not run, because files import what does not ship:", findings))
     scanner = Scanner(published.root, due=assignments[-1].package)
     if findings := scanner.scan(files, files.__contains__):
         raise BadInput(_listed(f"the release would hold {len(findings)} things that students must not get:", findings))
@@ -115,7 +118,7 @@ def _assignment(one: Assignment) -> Iterator[tuple[str, bytes, bool]]:
         yield f"{package}/{name}", data, True
         yield f"{RELEASE}/stubs/{one.package}/{name}", data, False
     yield f"{package}/assignment.toml", _read(folder / "assignment.toml", one), False
-    for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(folder)):
+    for name in ("README.md", "__init__.py", "demo.py", "explore.py", *_also(one)):
         if (folder / name).is_file():
             yield f"{package}/{name}", _read(folder / name, one), name in ("demo.py", "explore.py")
     if (folder / "explore.py").is_file():
@@ -172,22 +175,31 @@ def _readme(assignments: list[Assignment]) -> str:
     text = Path(__file__).with_name("student_readme.md").read_text(encoding="utf-8")
     first = assignments[0]
     words = {"@ASSIGNMENTS@": "\n".join(rows), "@A@": first.id, "@PACKAGE@": first.package, "@FILE@": first.deliverables[0]}
+    words["@ONLY@"] = first.parts[0].name.rpartition(".")[2]
     for word, value in words.items():
         text = text.replace(word, value)
     return text
 
 
-def _also(folder: Path) -> Iterator[str]:
+def _also(one: Assignment) -> Iterator[str]:
     """Further files that an assignment names in assignment.toml, as in also = ["figures/heads.svg"]."""
-    for name in tomllib.loads((folder / "assignment.toml").read_text(encoding="utf-8")).get("also", ()):
-        if not (folder / name).is_file() or not (folder / name).resolve().is_relative_to(folder.resolve()):
-            raise BadInput(f"{folder.name}/assignment.toml: also names {name!r}, which is no file of this folder")
+    for name in one.also:
+        if not (one.folder / name).is_file() or not (one.folder / name).resolve().is_relative_to(one.folder.resolve()):
+            raise BadInput(f"{one.package}/assignment.toml: also names {name!r}, which is no file of this folder")
         yield name
 
 
 def _corpora(folder: Path) -> Iterator[tuple[str, bytes]]:
-    paths = (path for path in files_below(folder) if path.suffix in _CORPORA)
-    return ((n, data) for n, data in _tree(folder, paths) if not _NOT_FOR_STUDENTS & set(n.split("/")))
+    """(path, bytes) of what ships of datasets/. BadInput: a file is of a kind that is on no list; left out, it would be missed."""
+    for path in files_below(folder, leave_out=_NOT_FOR_STUDENTS):
+        name = path.relative_to(folder).as_posix()
+        if path.name.startswith("."):
+            continue
+        if path.suffix not in _CORPORA:
+            raise BadInput(
+                f"datasets/{name} is of a kind that is on no list; add it to _CORPORA or _NOT_FOR_STUDENTS, or remove it"
+            )
+        yield name, path.read_bytes()
 
 
 def _tree(folder: Path, paths: Iterable[Path]) -> Iterator[tuple[str, bytes]]:

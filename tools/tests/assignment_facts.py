@@ -1,9 +1,9 @@
 """What the tests of an assignment need to know: the optional file `tests/facts.toml` of its reference, and a sample of cases.
 
 missing = "norm.py"            # a file that is left out; its points are lost, and no others
-demo = ["race"]                # arguments of the demo
+demos = ["bpe", "all"]         # arguments of the demo, each in one string: together all that it can show, a short one first
 demo_of_stubs = ["race"]       # arguments with which the demo meets a stub
-demo_seconds = 300             # that the demo may take on a machine that does something else too
+demo_seconds = 300             # that each of them may take on a machine that does something else too
 pictures = 3                   # at least so many does the notebook show
 unnamed = ["mistake"]          # killed, but named on the machine alone where golden values were recorded; say why
 """
@@ -24,7 +24,7 @@ class Facts:
     """The values of `facts.toml`, and its defaults. Without `missing`, it is the first module of the assignment."""
 
     missing: str = ""
-    demo: tuple[str, ...] = ()
+    demos: tuple[str, ...] = ("",)
     demo_of_stubs: tuple[str, ...] = ()
     demo_seconds: float = 300
     pictures: int = 3

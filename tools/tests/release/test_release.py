@@ -3,9 +3,7 @@
 import json
 import shutil
 import subprocess
-import sysconfig
 import tomllib
-import venv
 from pathlib import Path
 
 import pytest
@@ -15,6 +13,7 @@ from autograder.submission.update import MANIFEST, update
 from autograder.tests.toy_course import course_copy
 from tools.release.release import contents, notebook, release, student_makefile, student_project
 from tools.release.scan import RUN, WORDS
+from tools.tests.release.student_clone import environment
 
 HERE = Course.here()
 PACKAGE = "assignments/a90_toy"
@@ -115,6 +114,22 @@ def test_a_release_in_place_is_brought_up_to_date(course, tmp_path):
     assert done.returncode == 2 and "solutions.zip: not on the list" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        (f"{PACKAGE}/explore.py", f"{PACKAGE}/explore.py:1: imports a90_toy.notes_of_staff"),
+        ("datasets/corpora/data/tales.bin", "datasets/corpora/data/tales.bin is of a kind that is on no list"),
+    ],
+)
+def test_a_release_that_would_miss_something_is_refused(course, tmp_path, path, words):
+    (course.root / PACKAGE / "notes_of_staff.py").write_text("x = 1\n")
+    (course.root / path).parent.mkdir(parents=True, exist_ok=True)
+    (course.root / path).write_text("from a90_toy.notes_of_staff import x\n")
+    done = course.run("release", "--to", str(tmp_path / "release"), module="tools")
+    assert done.returncode == 2 and words in done.stderr, done.stdout + done.stderr
+    assert not (tmp_path / "release").exists()
+
+
 @pytest.mark.slow
 def test_what_is_not_ready_is_named(course, tmp_path):
     (course.root / PACKAGE / "tests/golden/test_sums.json").unlink()
@@ -174,16 +189,8 @@ def test_a_notebook_has_no_outputs_and_is_the_same_each_time():
 def test_no_oracle_of_the_corpora_is_released():
     files, _ = contents([HERE.load("a01")])
     corpora = [name for name in files if name.startswith("datasets/")]
+    assert {"datasets/corpora/__init__.py", "datasets/corpora/data/tales.json.gz"} <= set(corpora)
     assert not [name for name in corpora if "sources" in name or "/tests/" in name]
-
-
-def environment(folder: Path) -> None:
-    """What `make setup` makes, without its minute: the packages of this environment, and the release's own folders."""
-    venv.create(folder / ".venv", with_pip=False, symlinks=True)
-    site = sysconfig.get_path("purelib", vars={"base": str(folder / ".venv")})
-    paths = [sysconfig.get_path("purelib"), folder, folder / "assignments", folder / "datasets"]
-    (Path(site) / "course.pth").write_text("".join(f"{path}\n" for path in paths))
-    (folder / ".venv" / ".done").touch()
 
 
 @pytest.mark.slow

@@ -1,6 +1,7 @@
 """The scanner finds every kind of leak that we could think of, says where, and does not repeat what it found."""
 
 import ast
+import gzip
 import json
 import py_compile
 import shutil
@@ -186,6 +187,14 @@ def test_text_between_tensors_is_found(scanner):
     data = save({"x": torch.arange(30.0)}, {"note": BODY})
     assert [f.path for f in scanner.scan({"golden/t.safetensors": data})] == ["golden/t.safetensors"]
     assert not scanner.scan({"golden/t.safetensors": save({"x": torch.arange(30.0)})})
+
+
+def test_text_that_is_packed_is_found(scanner):
+    packed = gzip.compress(json.dumps({"train": [BODY]}).encode())
+    assert [f.path for f in scanner.scan({"data/t.json.gz": packed})] == ["data/t.json.gz"]
+    assert not scanner.scan({"data/t.json.gz": gzip.compress(json.dumps({"train": ["Iris made a key."]}).encode())})
+    (damaged,) = scanner.scan({"data/t.json.gz": packed[:-20]})
+    assert "cannot be read as what its name says" in damaged.what
 
 
 @pytest.mark.parametrize(
