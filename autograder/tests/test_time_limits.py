@@ -16,6 +16,7 @@ import pytest
 from autograder import grading
 from autograder.assignment import Assignment, Part
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC
 from autograder.grading import Grader, Judgement, grade
 from autograder.judge.judge import Drive, MatchesReference
 from autograder.judge.reason import Reason
@@ -59,7 +60,7 @@ def graded(monkeypatch):
 
         monkeypatch.setattr(Grader, "judge", judge)
         jail = SimpleNamespace(level=2)
-        runner = SimpleNamespace(assignment=ASSIGNMENT, jail=jail, device="cpu", deadline=math.inf)
+        runner = SimpleNamespace(assignment=ASSIGNMENT, jail=jail, device="cpu", deadline=math.inf, inputs=PUBLIC)
         runner.timing_lock, runner.cancelled = nullcontext(), threading.Event()
         report = grade(runner, OWN, checks, Path("scratch"), jobs, try_all=try_all)
         return {row.check.name: (row.status.value, row.reason, row.given) for row in report.rows}, ran, report

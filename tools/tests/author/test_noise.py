@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from autograder.check.inputs import PUBLIC
 from autograder.judge.judge import Drive
 from autograder.observation.golden import Expected, Fingerprint, Golden
 from autograder.observation.golden_files import save_goldens
@@ -12,7 +13,8 @@ from autograder.observation.leaf import Array
 from tools.author.noise import idle_checks, noise_of_checks
 
 RUNS = SimpleNamespace(
-    runner=None, cases=lambda kind: [SimpleNamespace(name="own", module="sums"), SimpleNamespace(name="others", module="rope")]
+    runner=SimpleNamespace(inputs=PUBLIC),
+    cases=lambda kind: [SimpleNamespace(name="own", module="sums"), SimpleNamespace(name="others", module="rope")],
 )
 
 
