@@ -8,9 +8,10 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -52,6 +53,7 @@ def grade(
     device: Annotated[str, typer.Option(help="cpu, cuda or mps.")] = "cpu",
     long: Annotated[bool, typer.Option("--long", help="Also checks that take minutes; they carry no points.")] = False,
     force_hidden: Annotated[bool, typer.Option("--force-hidden", help="Run hidden checks at any level of isolation.")] = False,
+    try_all: Annotated[bool, typer.Option("--try-all", help="Also the other checks of a part whose time has run out.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Show also what passed, and what each check took.")] = False,
 ) -> None:
     """Grade one assignment; without a name all of them, with a line about each."""
@@ -61,7 +63,7 @@ def grade(
         from autograder.sandbox.server_handle import Server
         from autograder.session import GradeOptions
 
-        options = GradeOptions(only, device, long, force_hidden)
+        options = GradeOptions(only, device, long, force_hidden, try_all)
         if not assignment and (source or json_file or html_file or verbose):
             raise BadInput("--from, --json, --html and --verbose need an assignment: grade a01 --from DIR")
         for path in filter(None, (json_file, html_file)):
@@ -83,19 +85,18 @@ def grade(
 def watch(assignment: Name, only: Only = None) -> None:
     """Grade on every save; the server stays warm, so only the checks take time. Ctrl-C ends it."""
     with _course_errors():
-        from watchfiles import watch as watch_folder
-
         from autograder.assignment import Course
         from autograder.sandbox.server_handle import Server
         from autograder.session import GradeOptions
+        from autograder.submission.saves import Saves
 
         loaded, options = Course.here().load(assignment), GradeOptions(only)
-        wanted = lambda _, path: Path(path).name in loaded.deliverables
-        with Server(loaded.preload) as server:
-            _show(_grade(server, loaded, None, options))
-            for changes in watch_folder(loaded.folder, watch_filter=wanted, raise_interrupt=False):
-                typer.echo(f"\nsaved: {', '.join(sorted({Path(path).name for _, path in changes}))}")
-                _show(_grade(server, loaded, None, options))
+        with Server(loaded.preload) as server, Saves(loaded) as saves, suppress(KeyboardInterrupt):
+            while True:
+                report = _grade(server, loaded, None, options, saves.cancelled)
+                if not saves.cancelled.is_set():
+                    _show(report)
+                typer.echo(f"\nsaved: {', '.join(saves.wait())}")
     _leave(0)
 
 
@@ -182,16 +183,24 @@ def _refuse_unwritable(path: Path) -> None:
         raise BadInput(f"{path} cannot be written: its folder is read-only")
 
 
-def _grade(server: Server, assignment: Assignment, source: Path | None, options: GradeOptions) -> Report:
+def _grade(
+    server: Server,
+    assignment: Assignment,
+    source: Path | None,
+    options: GradeOptions,
+    cancelled: threading.Event | None = None,
+) -> Report:
     """Grade one assignment. The checks are read while the server starts and imports torch.
 
     source: what to grade, by default the student's own files under assignments/.
+    cancelled: ends the grade when another thread sets it.
     """
     from autograder.session import checks_of, grade_submission
 
     checks = checks_of(assignment, options)
     with _progress(len(checks), assignment.id) as advance:
-        return grade_submission(source or assignment.folder, assignment, checks, server, options, progress=advance)
+        folder = source or assignment.folder
+        return grade_submission(folder, assignment, checks, server, options, progress=advance, cancelled=cancelled)
 
 
 def _grade_all(assignments: list[Assignment], options: GradeOptions) -> int:

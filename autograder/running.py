@@ -12,10 +12,12 @@ import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import takewhile
 from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check, compiled
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.errors import GraderFault
 from autograder.judge.judge import Drive, StepJudge
 from autograder.judge.pace import UNTIMED, WATCHED
@@ -42,7 +44,7 @@ class Runner:
     baseline: a tree without student code, in which what timed checks are compared with is run.
     given: the given parts of this assignment.
     exact: float64 instead of float32.
-    seed: is added to the check's own seed.
+    inputs: which inputs checks draw.
     deadline: of the whole grade, by time.monotonic().
     timing_lock: held while a timed check runs, so that those of other grades on this machine wait.
     cancelled: set by Ctrl-C. It ends this run and no other run of the same server.
@@ -55,7 +57,7 @@ class Runner:
     given: GivenParts
     jail: Jail
     exact: bool = False
-    seed: int = 0
+    inputs: Inputs = PUBLIC
     device: str = "cpu"
     deadline: float = math.inf
     timing_lock: AbstractContextManager = field(default_factory=nullcontext)
@@ -102,6 +104,7 @@ class Runner:
             for worker in workers:
                 worker.start_clock()
             outcome, rounds = self._drive(workers, self._seconds(check), judge.steps, watched)
+            outcome.output = workers[0].output()  # the judged one; the other one runs no student code
         if outcome.kind == Ending.OBSERVED:
             judged = [steps[0] for steps in rounds]
             outcome.peaks = tuple(step.peak_bytes for step in judged)
@@ -134,7 +137,7 @@ class Runner:
             predicted.observation = leaves
         return replace(
             predicted,
-            output=trained.output + predicted.output,
+            output=trained.output + _without_beginning(predicted.output, trained.output),
             cpu_seconds=trained.cpu_seconds + predicted.cpu_seconds,
             peak_kb=max(trained.peak_kb, predicted.peak_kb),
         )
@@ -175,7 +178,7 @@ class Runner:
 
     def _seconds(self, check: Check) -> float:
         left = self.deadline - time.monotonic()
-        if left <= 0:
+        if left <= 0 or self.cancelled.is_set():
             raise Interrupted
         return min(left, check.limits.get("seconds", self.assignment.seconds))
 
@@ -211,18 +214,19 @@ class Runner:
             probe=False,
             tree=str(tree.path),
             given_package=f"given.{self.assignment.package}",
-            given=self.given.only(tree.substituted | self._imported_by(check)),
+            given=self.given_to(check, tree),
             solution=self.assignment.package,
-            seed=(check.seed + self.seed) & 0xFFFFFFFF,
+            seed=(check.seed + self.inputs.seed) & 0xFFFFFFFF,
             exact=self.exact,
             device=device,
             measures_memory=isinstance(judge, StepJudge) and not judge.baseline,
             forbidden=list(self.assignment.forbidden),
         )
 
-    def _imported_by(self, check: Check) -> frozenset[str]:
-        """The given parts of this assignment that a check imports itself."""
-        return parts_that_checks_import(check.path, self.assignment.package).get(check.name, frozenset())
+    def given_to(self, check: Check, tree: Tree) -> dict[str, str]:
+        """The modules of given parts that a check may import: those it imports itself, and those that the tree substitutes."""
+        imported = parts_that_checks_import(check.path, self.assignment.package).get(check.name, frozenset())
+        return self.given.only(tree.substituted | imported)
 
     def _baseline_request(self, check: Check, judge: StepJudge, folder: str) -> CheckRequest:
         """The request to run the same steps on `given`, or the probe, where no student code is."""
@@ -247,6 +251,13 @@ def _step_judge(check: Check) -> StepJudge:
     if not isinstance(check.judge, StepJudge):
         raise GraderFault(f"{check.id} cannot be run in steps: its judge is {type(check.judge).__name__}")
     return check.judge
+
+
+def _without_beginning(text: str, other: str) -> str:
+    """The text without the lines at its beginning that another text begins with too: what a module prints at its import."""
+    lines, others = text.splitlines(keepends=True), other.splitlines(keepends=True)
+    alike = takewhile(lambda pair: pair[0] == pair[1], zip(lines, others, strict=False))
+    return "".join(lines[len(list(alike)) :])
 
 
 def _ended_early(outcome: Outcome, judged: bool) -> Outcome:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
@@ -20,6 +21,7 @@ from autograder.errors import BadInput
 if TYPE_CHECKING:
     from autograder.assignment import Assignment
     from autograder.check.check import Check
+    from autograder.check.inputs import Inputs
     from autograder.report.report import Report, Row
     from autograder.running import Runner
     from autograder.sandbox.server_handle import Server
@@ -37,6 +39,8 @@ class GradeOptions:
     device: where checks compute that ask for no device themselves.
     long: grade also the checks that run on request.
     force_hidden: run hidden checks also where the code beside them can read them.
+    try_all: try also the checks of a part in which another one has run into its time limit.
+    inputs: which inputs checks draw. None for the public ones.
     BadInput: there is no such kind of device, or this machine has none of that kind.
     """
 
@@ -44,6 +48,8 @@ class GradeOptions:
     device: str = "cpu"
     long: bool = False
     force_hidden: bool = False
+    try_all: bool = False
+    inputs: Inputs | None = None
 
     def __post_init__(self) -> None:
         if self.device not in DEVICES:
@@ -98,6 +104,7 @@ def grade_submission(
     seconds: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
     progress: Callable[[Row], None] = lambda row: None,
+    cancelled: threading.Event | None = None,
 ) -> Report:
     """Grade what was handed in: a folder of deliverables, an archive of them, or a folder with such an archive in it.
 
@@ -106,6 +113,7 @@ def grade_submission(
     seconds: the time for the whole grade. Checks that have not had their turn by then are not reached.
     timing_lock: held while a timed check runs.
     progress: called with each row as it is done.
+    cancelled: ends the grade when another thread sets it. The report is a partial one then.
     BadInput: there is no such folder, or the archive is refused.
     """
     from autograder.grading import grade
@@ -115,11 +123,20 @@ def grade_submission(
     deadline = time.monotonic() + seconds
     with (
         open_submission(source, assignment.deliverables) as opened,
-        workplace(opened.folder, assignment, server, options.device, deadline=deadline, timing_lock=timing_lock) as place,
+        workplace(
+            opened.folder,
+            assignment,
+            server,
+            options.device,
+            inputs=options.inputs,
+            deadline=deadline,
+            timing_lock=timing_lock,
+            cancelled=cancelled,
+        ) as place,
     ):
         if len(checks) >= WORTH_IT:
             precompile(place.runner, place.tree)
-        report = grade(place.runner, place.tree, checks, place.scratch, jobs, progress)
+        report = grade(place.runner, place.tree, checks, place.scratch, jobs, progress, options.try_all)
     report.notes = (*opened.notes, *report.notes)
     return report
 
@@ -150,15 +167,18 @@ def workplace(
     server: Server,
     device: str = "cpu",
     *,
-    seed: int = 0,
+    inputs: Inputs | None = None,
     deadline: float = math.inf,
     timing_lock: AbstractContextManager | None = None,
+    cancelled: threading.Event | None = None,
 ) -> Iterator[Workplace]:
     """A working copy of a folder of deliverables, and a runner for it. Both are gone when the context ends.
 
-    device, seed, deadline, timing_lock: as in `Runner`.
+    device, deadline, timing_lock, cancelled: as in `Runner`.
+    inputs: which inputs checks draw, by default the public ones.
     BadInput: `source` is no folder.
     """
+    from autograder.check.inputs import PUBLIC
     from autograder.running import Runner
     from autograder.sandbox.jail import reserve_user
     from autograder.source.given_parts import GivenParts
@@ -176,9 +196,10 @@ def workplace(
             GivenParts.of(assignment.course, assignment.package),
             jail,
             device=device,
-            seed=seed,
+            inputs=inputs or PUBLIC,
             deadline=deadline,
             timing_lock=lock,
+            cancelled=cancelled or threading.Event(),
         )
         yield Workplace(runner, tree, scratch)
 

@@ -140,10 +140,14 @@ def gradescope(
 ) -> None:
     """Write the autograder zip that is uploaded to Gradescope."""
     from autograder.files import write_or_refuse
+    from tools.author.official import recorded_official
     from tools.gradescope.package import build, warnings
+    from tools.progress import bar
 
     one = _course().load(assignment)
-    write_or_refuse(to, build(one))
+    with bar(f"recording {one.id} for the official inputs") as progress:
+        inputs = recorded_official(one, progress)
+    write_or_refuse(to, build(one, inputs))
     typer.echo(f"wrote {to}, {to.stat().st_size:,} bytes")
     for warning in warnings(one):
         typer.echo(f"  {warning}")
@@ -189,13 +193,17 @@ def batch(
     no_names: Annotated[bool, typer.Option("--no-names", help="Leave names out of the page of the class.")] = False,
 ) -> None:
     """Grade a class: a table, JSON lines, a page for each submission and one for the class."""
+    from tools.author.official import recorded_official
     from tools.batch.batch import grade_class
-    from tools.batch.progress import bar
     from tools.batch.tables import write_tables
+    from tools.progress import bar
 
     try:
+        one = _course().load(assignment)
+        with bar(f"recording {one.id} for the official inputs") as progress:
+            inputs = recorded_official(one, progress)
         with bar(f"grading {assignment}") as progress:
-            book = grade_class(_course().load(assignment), source, to, jobs, scheduler, against, progress)
+            book = grade_class(one, source, to, jobs, scheduler, against, progress, inputs=inputs)
     except KeyboardInterrupt:
         typer.echo("Interrupted. What is graded is kept: call it again, and it goes on from there.", err=True)
         raise typer.Exit(1) from None

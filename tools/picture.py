@@ -13,7 +13,7 @@ from tools.author.replace_definition import replace_definition
 from tools.author.stubs import stubs
 
 MISTAKES = ("mask_after_softmax", "eps_outside_the_root")
-UNWRITTEN = "inspect.py"
+UNWRITTEN = "diagnostics.py"
 
 
 def draw(path: Path) -> Path:

@@ -82,7 +82,7 @@ def show_attention(model, sequence: Tensor, maps: Tensor) -> None:
 
 def main() -> int:
     # Imported here, so that a module that is not there yet gets the friendly message below.
-    from .inspect import attention_maps
+    from .diagnostics import attention_maps
     from .model import GPT, GPTConfig, width_scaled_std
 
     torch.set_num_threads(1)

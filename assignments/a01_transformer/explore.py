@@ -26,7 +26,7 @@ from torch import nn
 
 from a01_transformer.block import PostNormBlock
 from a01_transformer.demo import LENGTH, STEPS, answer_loss, spell, words
-from a01_transformer.inspect import attention_maps, gradient_norms
+from a01_transformer.diagnostics import attention_maps, gradient_norms
 from a01_transformer.model import GPT, GPTConfig, width_scaled_std
 from a01_transformer.positions import sinusoidal_positions
 

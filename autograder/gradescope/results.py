@@ -11,11 +11,13 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from autograder.check.inputs import PUBLIC
 from autograder.files import write_atomically
+from autograder.gradescope.discreet import EXPLANATION, discreet_message
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.report.status import Status
-from autograder.report.view import RowView
+from autograder.report.view import RowView, view_rows
 from autograder.text import sanitize
 
 MAX_TEXT = 100_000  # characters; Gradescope cuts each output there
@@ -32,10 +34,12 @@ def make_results(report: dict[str, Any], settings: Settings, metadata: Metadata,
     percent = settings.late.percent(metadata.late_by)
     score = round(report["score"] * (1 - percent / 100), 2)
     checks = report["checks"]
-    rows = [RowView.of(check) for check in checks]
+    rows = view_rows(report)
     visible = [row for row in rows if not row.hidden or settings.hidden_visibility == "visible"]
     late = _late_note(metadata, percent, score if len(visible) == len(rows) else None) if percent else ""
+    public = report["environment"].get("inputs", PUBLIC.name) == PUBLIC.name
     summary = _summary(visible, len(rows) - len(visible), late, unfinished, report["notes"])
+    summary += "" if public else f"\n{EXPLANATION}"
     return {
         "score": score,
         "execution_time": report["seconds"],
@@ -58,7 +62,7 @@ def make_results(report: dict[str, Any], settings: Settings, metadata: Metadata,
             "metadata_problems": metadata.problems[:20],
             "refused": [time.isoformat() for time in metadata.refused[-100:]],
         },
-        "tests": [_test(row, check, settings, unfinished) for row, check in zip(rows, checks, strict=True)],
+        "tests": [_test(row, check, settings, unfinished, public) for row, check in zip(rows, checks, strict=True)],
         "leaderboard": _leaderboard(checks),
     }
 
@@ -82,8 +86,8 @@ def make_refused_results(report: dict[str, Any], settings: Settings, metadata: M
     return results
 
 
-def _test(row: RowView, check: dict[str, Any], settings: Settings, unfinished: str) -> dict[str, Any]:
-    """One check as Gradescope's page shows it."""
+def _test(row: RowView, check: dict[str, Any], settings: Settings, unfinished: str, public: bool) -> dict[str, Any]:
+    """One check as Gradescope's page shows it. public: whether students can know the inputs that were drawn."""
     visibility = check["visibility"]
     if row.hidden and visibility == "visible":
         visibility = settings.hidden_visibility
@@ -94,7 +98,7 @@ def _test(row: RowView, check: dict[str, Any], settings: Settings, unfinished: s
         "score": row.points,
         "max_score": row.max_points,
         "status": "passed" if row.status is Status.PASSED or row.status.granted else "failed",
-        "output": plain_text(_explain(row, unfinished)),
+        "output": plain_text(_explain(row, check.get("leaf", ""), unfinished, public)),
         "output_format": "text",
         "tags": [*row.tags, *(["regrade"] if row.status.granted else [])],
         "visibility": visibility,
@@ -102,17 +106,17 @@ def _test(row: RowView, check: dict[str, Any], settings: Settings, unfinished: s
     }
 
 
-def _explain(row: RowView, unfinished: str) -> str:
-    """What a student reads about one check."""
+def _explain(row: RowView, leaf: str, unfinished: str, public: bool) -> str:
+    """What a student reads about one check. leaf: where the first difference was found."""
     if row.not_reached:
         return f"Not reached, so there is no verdict. {unfinished or 'The run was cut short.'}"
     if row.hidden:
         return row.status.explain("a hidden check met it") if row.status.granted else row.message
-    lines = [row.message, row.hint]
+    lines = [row.message if public else discreet_message(row, leaf), row.hint]
     if row.given:
         lines.append(f"Judged with the given {' and '.join(row.given)} in place of yours.")
-    if row.output:
-        lines.append(f"It printed:\n{row.output}")
+    if row.output and public:
+        lines.append(f"{row.printed}:\n{row.output}")
     return "\n".join(filter(None, lines))
 
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC, official
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata, read_metadata
 from autograder.gradescope.policy import CONTAINERS, Settings
@@ -30,7 +31,7 @@ from autograder.report.status import Status
 from autograder.report.view import not_reached
 from autograder.sandbox.jail import detect_isolation
 from autograder.sandbox.server_handle import Server
-from autograder.session import checks_of, copies_in, grade_submission
+from autograder.session import DEFAULTS, GradeOptions, checks_of, copies_in, grade_submission
 
 SAVE_EVERY = 2.0  # seconds between two reports so far
 KILLED = "The run was killed from outside before its end."  # stands in each report so far, because nobody can add it later
@@ -57,16 +58,24 @@ class PartialReport:
     """The report of a run that is under way: a row for each check, filled in as the checks are done.
 
     save: is called every few seconds with the JSON report so far.
+    options: what the grade is asked for.
     """
 
-    def __init__(self, assignment: Assignment, checks: list[Check], save: Callable[[dict[str, Any]], None]):
-        self._assignment, self._save, self._lock = assignment, save, threading.Lock()
+    def __init__(
+        self,
+        assignment: Assignment,
+        checks: list[Check],
+        save: Callable[[dict[str, Any]], None],
+        options: GradeOptions = DEFAULTS,
+    ):
+        self._assignment, self._save, self._lock, self.options = assignment, save, threading.Lock(), options
         self._started, self._saved = time.monotonic(), 0.0
         self.rows = {row.id: row for row in empty_rows(assignment, checks)}
 
     def as_json(self) -> dict[str, Any]:
         """The JSON report as it is now."""
-        report = Report(self._assignment, list(self.rows.values()), detect_isolation().level, environment=environment())
+        report = Report(self._assignment, list(self.rows.values()), detect_isolation().level)
+        report.environment = environment(self.options.inputs or PUBLIC)
         report.seconds = time.monotonic() - self._started
         return as_json(report)
 
@@ -98,8 +107,9 @@ def main(name: str, root: Path) -> int:
     metadata = read_metadata(root / "submission_metadata.json")
     results = ResultsFile(root / "results" / "results.json", settings, metadata)
     with Server(assignment.preload) as server:
-        checks = checks_of(assignment)
-        partial = PartialReport(assignment, checks, save=lambda report: results.write(report, KILLED))
+        options = GradeOptions(inputs=official(assignment))
+        checks = checks_of(assignment, options)
+        partial = PartialReport(assignment, checks, lambda report: results.write(report, KILLED), options)
         if next_free := settings.rate.next_free(metadata):
             results.write_refusal(partial.as_json(), next_free)
             print("over the rate limit: not graded, the previous score is kept")
@@ -123,10 +133,10 @@ def grade_upload(
     partial: takes each row as it is done.
     """
     try:
-        return grade_submission(folder, assignment, checks, server, jobs=jobs, progress=partial.add)
+        return grade_submission(folder, assignment, checks, server, partial.options, jobs=jobs, progress=partial.add)
     except BadInput as error:
         with tempfile.TemporaryDirectory(prefix="nothing-") as nothing:
-            report = grade_submission(Path(nothing), assignment, checks, server, jobs=jobs, progress=partial.add)
+            report = grade_submission(Path(nothing), assignment, checks, server, partial.options, jobs=jobs, progress=partial.add)
         report.notes = (f"the archive was refused: {error}", *report.notes)
         return report
 

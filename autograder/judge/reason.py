@@ -33,6 +33,7 @@ class Reason(StrEnum):
     TIMEOUT = "timeout"
     FLOODED = "flooded"
     DIED = "died"
+    NOT_TRIED = "not tried"  # another check of the part ran into its time limit
     # Nothing is wrong with the submission.
     FAULT = "fault"
 
@@ -43,5 +44,6 @@ class Reason(StrEnum):
 
     @property
     def needs_a_debugger(self) -> bool:
-        """Whether a debugger may help. It does not where no code of the student's ran as it was meant."""
-        return self not in (Reason.TODO, Reason.FORM, Reason.MISSING, Reason.SYNTAX, Reason.IMPORT, Reason.FORBIDDEN)
+        """Whether a debugger may help. It does not with a loss, nor where no code of the student's ran as it was meant."""
+        did_not_run = (Reason.TODO, Reason.FORM, Reason.MISSING, Reason.SYNTAX, Reason.IMPORT, Reason.FORBIDDEN, Reason.NOT_TRIED)
+        return self not in (*did_not_run, Reason.LOSS, Reason.LEAK)

@@ -10,6 +10,9 @@ from autograder import __version__
 from autograder.assignment import Part
 from autograder.report.next_step import next_step
 from autograder.report.report import Report, Row
+from autograder.text import shorten
+
+MAX_OUTPUT = 2000  # characters of what a check printed
 
 
 def as_json(report: Report) -> dict[str, Any]:
@@ -68,6 +71,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "points": round(row.points, 4),
         "max_points": round(row.max_points, 4),
         "reason": "" if hidden else row.reason or "",
+        "leaf": "" if hidden else row.leaf,
         "message": row.message,
         "hint": row.hint,
         "misconception": None if hidden else row.misconception,
@@ -76,7 +80,7 @@ def _row_as_json(row: Row) -> dict[str, Any]:
         "cpu_seconds": 0.0 if hidden else round(row.cpu_seconds, 3),
         "peak_mb": 0.0 if hidden else round(row.peak_kb / 1024, 1),
         "on_request": check.on_request,
-        "output": row.output[-2000:],
+        "output": shorten(row.output, MAX_OUTPUT),
         "visibility": check.visibility,
         "tags": list(check.tags),
         "rank": rank,

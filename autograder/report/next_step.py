@@ -4,6 +4,8 @@ from autograder.judge.reason import Reason
 from autograder.report.report import Report, Row
 from autograder.source.stub_text import handout_step
 
+COMMANDS = ("Quick: ", "Then: ")  # what a line begins with that holds a command
+
 
 def next_step(report: Report) -> list[str]:
     """What to do next, in one to three lines: about the first check that is open, in the order of the handout."""
@@ -21,6 +23,11 @@ def next_step(report: Report) -> list[str]:
     return _write(report, row)
 
 
+def debug_command(package: str, check_id: str) -> str:
+    """The command that runs one check in a debugger. It works in the folder of the course, with no environment active."""
+    return f".venv/bin/python -m pytest assignments/{package}/tests/{check_id} --pdb"
+
+
 def next_part(report: Report) -> str | None:
     """The part to go on with, or None where nothing is open."""
     row = _first_open(report)
@@ -29,7 +36,7 @@ def next_part(report: Report) -> str | None:
 
 def _first_open(report: Report) -> Row | None:
     """The first check that loses points. Where none does, the first one that runs on request and is open."""
-    rows = [row for row in report.rows if row.status.is_open]
+    rows = [row for row in report.rows if row.status.is_open and row.reason is not Reason.NOT_TRIED]
     candidates = [row for row in rows if row.max_points] or [row for row in rows if row.check.on_request]
     return candidates[0] if candidates else None
 

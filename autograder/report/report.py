@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from autograder.assignment import Assignment, Part
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.judge.reason import Reason
 from autograder.report.hints import Hint
 from autograder.report.status import Status
@@ -20,6 +21,7 @@ class Row:
     points: earned.
     max_points: its share of the points of its part. 0 for a row of another device.
     reason: why it does not pass.
+    leaf: the leaf of the observation in which the first difference was found.
     candidates: known mistakes that this check alone cannot tell apart.
     given: parts of the student's that a given one stood in for.
     seconds: wall clock.
@@ -33,6 +35,7 @@ class Row:
     status: Status = Status.NOT_ATTEMPTED
     points: float = 0.0
     reason: Reason | None = None
+    leaf: str = ""
     message: str = ""
     hint: str = ""
     misconception: str | None = None
@@ -117,13 +120,14 @@ def empty_rows(assignment: Assignment, checks: list[Check]) -> list[Row]:
     return rows
 
 
-def environment() -> dict[str, str]:
-    """Versions that a regrade may want to know, without importing any of them."""
+def environment(inputs: Inputs = PUBLIC) -> dict[str, str]:
+    """What a regrade may want to know: versions, without importing any of them, and which inputs were drawn."""
     from importlib.metadata import version
 
     return {
         "python": platform.python_version(),
         "system": f"{platform.system()} {platform.machine()}",
         **{name: version(name) for name in ("torch", "numpy", "pytest")},
+        "inputs": inputs.name,
         "graded_at": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
     }

@@ -10,12 +10,15 @@ from rich.padding import Padding
 from rich.text import Text
 
 from autograder.report.as_json import as_json
+from autograder.report.next_step import COMMANDS, debug_command
 from autograder.report.report import Report
 from autograder.report.status import Status
 from autograder.report.view import PartView, ReportView, RowView, format_points, view_report
-from autograder.text import sanitize
+from autograder.text import CUT, sanitize
 
 MAX_LINES = 14  # of a message; a page shows all of them
+MAX_PRINTED = 8  # lines of what the code printed
+MAX_LINE = 300  # characters of one of them
 _COLOURS = {"good": "green", "bad": "red", "warn": "yellow", "soft": "dim", "fault": "magenta"}
 Line = tuple[str, str]  # text and style
 
@@ -33,6 +36,9 @@ def print_report(report: Report, console: Console, verbose: bool = False) -> Non
     console.print()
     for part in view.parts:
         _print_part(console, part, assignment.package, verbose, took)
+    if any(row.output and not _is_shown(row, part, verbose) for part in view.parts for row in part.rows):
+        console.print()
+        _print_below(console, "Checks that are not listed here printed something; ARGS=-v shows it.", "dim", indent=1)
     _print_closing(console, report, view, data["next"])
 
 
@@ -40,26 +46,35 @@ def _print_part(console: Console, part: PartView, package: str, verbose: bool, t
     """Print a part with those of its checks that there is something to say about. took: by id, what a check took."""
     sign, style = ("·", "dim") if part.unwritten else (part.status.sign, _COLOURS[part.status.tone])
     _print_line(console, f"{sign} {part.number:>2}  {part.name}", part.title, part.points, part.max_points, style)
-    if part.unwritten:
-        return
-    if part.given:
+    if part.given and not part.unwritten:
         _print_below(console, f"judged with the given {' and '.join(part.given)} in place of yours", "dim", indent=5)
     for row in part.rows:
-        if row.status is not Status.PASSED or verbose or row.on_request:
+        if _is_shown(row, part, verbose):
             _print_row(console, row, package, took.get(row.id, ""))
+
+
+def _is_shown(row: RowView, part: PartView, verbose: bool) -> bool:
+    """Whether a check gets a line of its own. A part that is not written yet is one line, unless its code prints something."""
+    if part.unwritten:
+        return verbose and bool(row.output)
+    return row.status is not Status.PASSED or verbose or row.on_request
 
 
 def _print_row(console: Console, row: RowView, package: str, took: str) -> None:
     """Print a check, and what there is to say about it below."""
     points = row.points if row.max_points else None
     _print_line(console, f"   {row.status.sign} {row.number}", row.title, points, row.max_points, _COLOURS[row.status.tone])
-    for text, style in _lines(row, package):
+    for text, style in _lines(row):
         _print_below(console, text, style)
+    if row.can_be_debugged and not (row.same or row.again):
+        _print_command(console, f"Debug it: {debug_command(package, row.id)}", "dim")
+    if row.output:
+        _print_output(console, row)
     if took:
         _print_below(console, took, "dim")
 
 
-def _lines(row: RowView, package: str) -> Iterator[Line]:
+def _lines(row: RowView) -> Iterator[Line]:
     """What stands below the line of a check."""
     if row.same:
         yield "The same as above.", ""
@@ -71,10 +86,21 @@ def _lines(row: RowView, package: str) -> Iterator[Line]:
         yield from ((line, "") for line in row.message.splitlines()[:MAX_LINES])
         if row.hint:
             yield row.hint, "bold"
-        if row.output:
-            yield "It printed: " + " ⏎ ".join(row.output.splitlines()[-3:])[-400:], "dim"
-        if row.can_be_debugged:
-            yield f"Debug it: pytest assignments/{package} -k {row.name} --pdb", "dim"
+
+
+def _print_output(console: Console, row: RowView) -> None:
+    """Print what the code printed: the first and the last lines of it."""
+    lines = [line if len(line) <= MAX_LINE else f"{line[:MAX_LINE]} …" for line in row.output.splitlines()]
+    if len(lines) > MAX_PRINTED:
+        lines[MAX_PRINTED // 2 : -(MAX_PRINTED // 2)] = [CUT]
+    _print_below(console, f"{row.printed}:", "dim")
+    for line in lines:
+        _print_below(console, line, "", indent=10)
+
+
+def _print_command(console: Console, text: str, style: str, indent: int = 8) -> None:
+    """Print a line that holds a command. It is never folded, so that the command can be copied."""
+    console.print(Text(" " * indent + sanitize(text, kept=""), style), soft_wrap=True)
 
 
 def _print_below(console: Console, text: str, style: str, indent: int = 8) -> None:
@@ -114,4 +140,7 @@ def _print_closing(console: Console, report: Report, view: ReportView, next_step
         met = "check" if view.faults == 1 else "checks"
         console.print(Text(f" ? {view.faults} {met} met a fault of the grader; points are granted for now", "magenta"))
     for line in next_step:
-        _print_below(console, line, "", indent=1)
+        if line.startswith(COMMANDS):
+            _print_command(console, line, "", indent=1)
+        else:
+            _print_below(console, line, "", indent=1)

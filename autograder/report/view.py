@@ -18,7 +18,8 @@ class RowView:
 
     message: what is to be said about it. A passed check has none, unless it ran on request.
     hint: a known mistake that it looks like.
-    output: what the code printed.
+    output: what the code printed. Of checks that printed the same, one has it.
+    others: how many other checks printed the same.
     given: parts of the student's that a given one stood in for.
     same: its message has just been read at another check.
     again: its mistake has just been explained in the same part.
@@ -41,12 +42,13 @@ class RowView:
     on_request: bool
     same: bool = False
     again: bool = False
+    others: int = 0
 
     @classmethod
     def of(cls, check: dict[str, Any]) -> "RowView":
         """The row of one check of the JSON report, by itself."""
         status, on_request = Status.of(check["status"]), check.get("on_request", False)
-        message, output = (check["message"] or "").strip(), (check.get("output") or "").strip()
+        message, output = (check["message"] or "").strip(), (check.get("output") or "").strip("\n")
         silent = status is Status.PASSED and not on_request
         return cls(
             id=check["id"],
@@ -60,7 +62,7 @@ class RowView:
             message="" if silent else status.explain(message),
             hint=(check["hint"] or "").strip(),
             misconception=check["misconception"],
-            output="" if status is Status.PASSED or check["reason"] == Reason.TODO else output,
+            output=output if output.strip() else "",
             given=tuple(check.get("given", ())),
             tags=tuple(check.get("tags", ())),
             on_request=on_request,
@@ -78,9 +80,16 @@ class RowView:
 
     @property
     def can_be_debugged(self) -> bool:
-        """Whether running it alone in a debugger may help."""
-        code_ran = not self.reason or Reason(self.reason).needs_a_debugger
+        """Whether running it alone in a debugger may help. It does not help with a problem on paper."""
+        code_ran = self.part != "by_hand" and (not self.reason or Reason(self.reason).needs_a_debugger)
         return self.status in (Status.PARTIAL, Status.FAILED) and code_ran and not self.hidden and not self.on_request
+
+    @property
+    def printed(self) -> str:
+        """What stands above the output."""
+        if not self.others:
+            return "It printed"
+        return f"It printed (the same in {self.others} other {'check' if self.others == 1 else 'checks'})"
 
     @property
     def not_reached(self) -> bool:
@@ -160,13 +169,31 @@ class ReportView:
 
 def view_report(report: dict[str, Any]) -> ReportView:
     """The view of a JSON report."""
-    rows = _without_repetition([RowView.of(check) for check in report["checks"]])
+    rows = _without_repetition(view_rows(report))
     here = [row for row in rows if row.status.is_verdict]
     parts = []
     for part in report["parts"]:
         own = tuple(row for row in here if row.part == part["name"])
         parts.append(PartView(part["name"], part["number"], part["title"], part["points"], part["max_points"], own))
     return ReportView(tuple(part for part in parts if part.rows), tuple(row for row in rows if not row.status.is_verdict))
+
+
+def view_rows(report: dict[str, Any]) -> list[RowView]:
+    """The rows of a JSON report in its order. What several checks printed alike, as at an import, stands in one of them."""
+    rows = [RowView.of(check) for check in report["checks"]]
+    alike: dict[str, list[RowView]] = {}
+    for row in rows:
+        alike.setdefault(row.output, []).append(row)
+    shown = {}
+    for output, group in alike.items():
+        read = [row for row in group if row.status.is_open and row.reason != Reason.TODO]  # what a reader looks at first
+        shown[output] = (read or group)[0]
+    return [
+        replace(row, others=len(alike[row.output]) - 1 if row.output else 0)
+        if row is shown[row.output]
+        else replace(row, output="")
+        for row in rows
+    ]
 
 
 def _without_repetition(rows: list[RowView]) -> list[RowView]:
@@ -177,7 +204,7 @@ def _without_repetition(rows: list[RowView]) -> list[RowView]:
     for row in rows:
         mistake = (row.part, row.misconception or "")
         result.append(replace(row, same=not row.hidden and row.message in messages, again=mistake in mistakes))
-        if row.status is Status.FAILED:
+        if row.status in (Status.FAILED, Status.NOT_ATTEMPTED):
             messages.add(row.message)
         if row.misconception:
             mistakes.add(mistake)

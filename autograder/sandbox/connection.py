@@ -14,13 +14,14 @@ from typing import Any
 from autograder.observation.serialization import MAX_BYTES
 from autograder.sandbox.framing import HEADER, write_frame
 from autograder.sandbox.outcome import Interrupted
+from autograder.sandbox.printed import Printed
 from autograder.sandbox.procfs import bytes_written
 from autograder.sandbox.server_handle import Server
 
-KEPT_OUTPUT = 16 << 10  # bytes of what a worker prints
 MAX_WRITTEN = 256 << 20  # bytes that a worker may write to files and pipes, all together
 _LOOK_EVERY = 0.25  # seconds between two looks at what was written; a quick check is over before the first
 _CHUNK = 1 << 16
+_PIPE_BYTES = 1 << 20  # the most that a pipe of Linux holds
 
 
 class Stop(Enum):
@@ -39,7 +40,7 @@ class Connection:
     server: has the worker forked.
     cancelled: ends the wait for this worker when it is set.
     pid: of the worker. 0 until the server has told it.
-    output: the first `KEPT_OUTPUT` bytes that the worker has printed, and a little more.
+    printed: what the worker has printed so far.
 
     GraderFault: the server never ran.
     ServerLost: the server was killed again and again.
@@ -57,10 +58,12 @@ class Connection:
             server.spawn([request, result, output, worker_control.fileno()])
             self._our_ends = our_ends.pop_all()
         self.pid = 0
-        self.output, self._results, self._news = bytearray(), bytearray(), bytearray()
+        self.printed, self._results, self._news = Printed(), bytearray(), bytearray()
         self._next_look = time.monotonic() + _LOOK_EVERY
         self._selector = selectors.DefaultSelector()
-        for fd, buffer in ((self._output, self.output), (self._result, self._results), (control.fileno(), self._news)):
+        buffers: dict[int, Printed | bytearray]
+        buffers = {self._output: self.printed, self._result: self._results, control.fileno(): self._news}
+        for fd, buffer in buffers.items():
             os.set_blocking(fd, False)
             self._selector.register(fd, selectors.EVENT_READ, buffer)
 
@@ -127,6 +130,14 @@ class Connection:
             self._drain()
         return Stop.REACHED
 
+    def read_output(self) -> None:
+        """Read what the worker has printed up to now. A pipe holds a megabyte at most, so a flood does not keep us here."""
+        with suppress(BlockingIOError):
+            for _ in range(_PIPE_BYTES // _CHUNK):
+                if not (chunk := os.read(self._output, _CHUNK)):
+                    return
+                self.printed.extend(chunk)
+
     def _reason_to_stop(self, deadline: float) -> Stop | None:
         now = time.monotonic()
         if self._cancelled.is_set() or self._server.cancelled.is_set():
@@ -154,17 +165,16 @@ class Connection:
                 chunk = b""
             if not chunk:
                 self._selector.unregister(key.fd)
-            elif key.data is not self.output or len(self.output) < KEPT_OUTPUT:
+            else:
                 key.data.extend(chunk)
         if not self.pid and b"\n" in self._news:
             self.pid = int(self._news.split(b"\n")[0])
 
     def _drain(self) -> None:
-        """Read what a worker that has ended left in its pipes. News of its end may come before its last words."""
-        for fd, buffer, most in ((self._result, self._results, MAX_BYTES), (self._output, self.output, KEPT_OUTPUT)):
-            with suppress(BlockingIOError):
-                while len(buffer) <= most and (chunk := os.read(fd, _CHUNK)):
-                    buffer.extend(chunk)
+        """Read what a worker that has ended left of its result. News of its end may come before it."""
+        with suppress(BlockingIOError):
+            while len(self._results) <= MAX_BYTES and (chunk := os.read(self._result, _CHUNK)):
+                self._results.extend(chunk)
 
 
 def _pipe(reader: ExitStack, writer: ExitStack) -> tuple[int, int]:

@@ -22,12 +22,21 @@ class InMemory(MetaPathFinder, Loader):
         """Ask this finder first from now on."""
         sys.meta_path.insert(0, self)
 
+    def remove(self) -> None:
+        """Ask it no more, and forget the modules that it has found."""
+        sys.meta_path.remove(self)
+        for name in [name for name in sys.modules if self._is_of_the_package(name)]:
+            del sys.modules[name]
+
+    def _is_of_the_package(self, name: str) -> bool:
+        return name == self._package or name.startswith(f"{self._package}.")
+
     def find_spec(self, name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> ModuleSpec | None:
         """Answer the import system.
 
         ModuleNotFoundError: the module is of this package, and it is not among the sources.
         """
-        if name != self._package and not name.startswith(f"{self._package}."):
+        if not self._is_of_the_package(name):
             return None
         if name not in self._sources:
             raise ModuleNotFoundError(

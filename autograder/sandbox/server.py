@@ -1,6 +1,6 @@
 """The clean server that workers are forked from. It imports torch once and runs nothing of a submission.
 
-`server_handle.py` starts it as `python -I -m autograder.sandbox.server SETTINGS`. What it does when it is ready stands in
+`server_handle.py` starts it as `python -I -u -m autograder.sandbox.server SETTINGS`. What it does when it is ready stands in
 `fork_server.py`.
 """
 

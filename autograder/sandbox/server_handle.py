@@ -43,9 +43,11 @@ class Server:
         settings = {"fd": server_end.fileno(), "preload": self._preload, "huge_pages": self._warm_for_batch}
         environment = {name: value for name, value in os.environ.items() if name in _ENVIRONMENT}
         environment |= {f"{library}_NUM_THREADS": "1" for library in ("OMP", "MKL", "OPENBLAS")}
+        environment["TORCH_CPP_LOG_LEVEL"] = "ERROR"  # what PyTorch logs of itself is nothing that the student's code prints
         with server_end:
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-m", "autograder.sandbox.server", json.dumps(settings)],
+                # -u: a print is written at once, so it is not lost when its worker is killed or ends by os._exit.
+                [sys.executable, "-I", "-u", "-m", "autograder.sandbox.server", json.dumps(settings)],
                 pass_fds=[server_end.fileno()],
                 env=environment,
                 stdin=subprocess.DEVNULL,

@@ -12,7 +12,7 @@ from typing import Any
 from autograder.observation.leaf import Observation
 from autograder.observation.serialization import MalformedObservation, deserialize
 from autograder.sandbox import framing
-from autograder.sandbox.connection import KEPT_OUTPUT, MAX_WRITTEN, Connection, Stop
+from autograder.sandbox.connection import MAX_WRITTEN, Connection, Stop
 from autograder.sandbox.outcome import Ending, Outcome, Step
 from autograder.sandbox.procfs import cpu_seconds, peak_bytes, reset_peak
 from autograder.sandbox.server_handle import START_SECONDS, Server
@@ -78,6 +78,11 @@ class Worker:
             self._wait_for_end(_TO_END)
         return self._outcome(stop, seconds)
 
+    def output(self) -> str:
+        """What the worker has printed up to now: its beginning and its end, without invisible characters."""
+        self._connection.read_output()
+        return sanitize(self._connection.printed.text())
+
     def start_clock(self) -> None:
         """Count the CPU time from here. A worker's start and set-up belong to no step."""
         connection = self._connection
@@ -91,7 +96,7 @@ class Worker:
         """What became of the worker. `stop`: why reading ended. `seconds`: what it was given."""
         connection, account = self._connection, self._connection.account
         outcome = Outcome(Ending.DIED, seconds=time.monotonic() - self._started)
-        outcome.output = sanitize(bytes(connection.output[:KEPT_OUTPUT]).decode(errors="replace"))
+        outcome.output = self.output()
         if account:
             outcome.cpu_seconds, outcome.peak_kb = account["cpu"], account["peak_kb"]
             outcome.error = _death(account["status"])

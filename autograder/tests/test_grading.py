@@ -131,7 +131,7 @@ def test_what_never_ends_is_stopped_at_the_deadline(toy, tmp_path):
     assert row["reason"] == "timeout" and "No answer after 5 s" in row["message"]
 
 
-FLOOD = "print('y' * 16_000 + '\\nbefore \\x1b[2J after')\nprint('y' * 10**8)"  # the first 16 KB are kept
+FLOOD = "print('before \\x1b[2J after')\nprint('y' * 10**8)"  # the beginning is kept, and the end
 UNGUARDED = "import autograder.text\nautograder.text.sanitize = lambda text, kept='': text"
 
 
@@ -151,6 +151,72 @@ def test_without_the_guard_the_escape_of_the_flood_reaches_the_terminal(toy, tmp
     graded = toy.grade(folder, "--only", "value", altered=UNGUARDED)
     assert "before \x1b[2J after" in graded.check("test_value")["output"]
     assert "\x1b" in graded.stdout  # so the test above can fail
+
+
+PRINTS = "print('seen', tuple(x.shape), end=''); "
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("ending", "check", "reason"), [
+    ("return (x @ w) * 2", "value", "value"),
+    ("raise ValueError", "value", "raised"),
+    ("os._exit(3)", "value", "died"),
+    ("os.kill(os.getpid(), 9)", "value", "died"),
+    ("time.sleep(1000)", "value", "timeout"),
+    ("return (x @ w) * 2", "speed", "value"),  # in steps that are timed
+    ("raise ValueError", "speed", "raised"),
+    ("time.sleep(1000)", "memory", "timeout"),  # in steps that are not
+])  # fmt: skip
+def test_what_code_prints_is_shown_however_it_ends(toy, tmp_path, ending, check, reason):
+    """In the report on a terminal and in the JSON report, from which page and Gradescope are made."""
+    graded = toy.grade(toy.submission(tmp_path / "s", head="import os, time", weighted=PRINTS + ending), "--only", check)
+    row = graded.check(f"test_{check}")
+    shape = {"value": "(2, 3, 5)", "speed": "(300, 300)", "memory": "(100, 5)"}[check]
+    assert (row["reason"], row["output"][: len(shape) + 5]) == (reason, f"seen {shape}")
+    assert f"It printed:\n          seen {shape}" in graded.stdout
+
+
+@pytest.mark.slow
+def test_a_warning_is_shown_with_the_place_that_it_comes_from(toy, tmp_path):
+    warns = "import warnings; warnings.warn('look here'); return (x @ w) * 2"
+    row = toy.grade(toy.submission(tmp_path / "s", weighted=warns), "--only", "value").check("test_value")
+    assert row["output"].startswith("a90_toy/sums.py:5: UserWarning: look here")
+
+
+@pytest.mark.slow
+def test_what_every_check_prints_stands_in_the_report_once(toy, tmp_path):
+    graded = toy.grade(toy.submission(tmp_path / "s", head="print('imported')", weighted="return (x @ w) * 2"))
+    assert [check["output"] for check in graded.report["checks"]] == ["imported\n"] * 4
+    assert graded.stdout.count("imported") == 1 and "It printed (the same in 3 other checks):" in graded.stdout
+
+
+@pytest.mark.slow
+def test_a_second_run_shows_what_it_printed_and_nothing_of_the_first_one(toy, tmp_path):
+    """test_mean passes with the given part in place of the student's, which prints nothing."""
+    bodies = {"weighted": "print('mine'); return (x @ w) * 2", "mean": "print('mean'); return weighted(x, w) / x.shape[-1]"}
+    graded = toy.grade(toy.submission(tmp_path / "s", **bodies), "--only", "value or mean")
+    assert graded.check("test_mean")["given"] == ["sums.weighted"]
+    assert graded.check("test_mean")["output"] == "mean\nmean\n" and graded.check("test_value")["output"] == "mine\n"
+    assert "mean\n" not in graded.stdout.split("It printed")[1] and "ARGS=-v shows it" in graded.stdout
+    loud = toy.grade(tmp_path / "s", "--only", "value or mean", "-v")
+    assert "mean\n          mean" in loud.stdout and "ARGS=-v" not in loud.stdout
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("looping", "options", "timeouts", "score"),
+    [("weighted", (), 1, 40), ("weighted", ("--try-all",), 3, 40), ("weighted", ("--only", "speed"), 1, 0), ("mean", (), 1, 60)],
+)
+def test_an_endless_loop_costs_one_time_limit(toy, tmp_path, looping, options, timeouts, score):
+    """What needs the part is judged with the given one."""
+    graded = toy.grade(toy.submission(tmp_path / "s", **{looping: "while True: pass"}), *options)
+    reasons = [check["reason"] for check in graded.report["checks"]]
+    assert (reasons.count("timeout"), graded.report["score"]) == (timeouts, score)
+    if looping == "weighted" and not options:
+        assert reasons == ["timeout", "not tried", "not tried", ""]
+        assert graded.check("test_mean")["given"] == ["sums.weighted"]
+        assert "because test_value of this part ran into its time limit" in graded.stdout
+        assert "Next: fix sums.weighted (check 1.1)" in graded.stdout
 
 
 @pytest.mark.slow
@@ -343,66 +409,3 @@ def test_verify_finds_what_is_planted(toy, tmp_path):
     scores = {e["case"]: e["score"] for e in result["extra"]}
     assert scores == {"misconception undivided": 60, "alternate halved": 60, "submission half": 60}
     assert any("extra alternate halved gets 60.0" in p for p in result["problems"]) and done.returncode == 1
-
-
-@pytest.mark.slow
-def test_checks_run_under_plain_pytest(toy):
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "autograder.plugin",
-            "-c",
-            "/dev/null",
-            f"--rootdir={toy.root}",
-            "-p",
-            "no:cacheprovider",
-            "-v",
-            "-k",
-            "value or mean",
-            "assignments/a90_toy",
-        ],
-        env=toy.environment(),
-        cwd=toy.root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert "2 failed, 2 deselected" in done.stdout, done.stdout + done.stderr
-    assert "sums.weighted: Every value is weighted" in done.stdout and "is yours to write" in done.stdout
-    assert "Traceback" not in done.stdout
-
-
-@pytest.mark.slow
-def test_prints_and_debuggers_work_in_the_pytest_process(toy, tmp_path):
-    root = tmp_path / "course"
-    shutil.copytree(toy.root, root)
-    toy.submission(root / "assignments/a90_toy", weighted="print('seen', tuple(x.shape)); return x @ w")
-    done = subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pytest",
-            "-p",
-            "autograder.plugin",
-            "-c",
-            "/dev/null",
-            f"--rootdir={root}",
-            "-p",
-            "no:cacheprovider",
-            "-s",
-            "-k",
-            "value",
-            "assignments/a90_toy",
-        ],
-        env={**toy.environment(), "COURSE_DIR": str(root)},
-        cwd=root,
-        capture_output=True,
-        text=True,
-        timeout=600,
-        check=False,
-    )
-    assert "seen (2, 3, 5)" in done.stdout and "1 passed" in done.stdout, done.stdout + done.stderr

@@ -1,11 +1,13 @@
 """One server serves many grades, and a timed check is compared with code that knows nothing of the student's."""
 
+import threading
+
 import pytest
 
 from autograder.assignment import Course
 from autograder.check.collecting import read_checks
 from autograder.report.status import Status
-from autograder.running import Runner
+from autograder.running import Runner, _without_beginning
 from autograder.sandbox.jail import reserve_user
 from autograder.sandbox.outcome import Ending
 from autograder.sandbox.server_handle import Server
@@ -54,6 +56,28 @@ def test_ctrl_c_ends_one_grade_and_not_those_that_come_after_it(server):
     after = grade_submission(source, assignment, checks, server)
     assert not after.interrupted
     assert {row.status for row in after.rows} == {Status.PASSED}
+
+
+def test_a_cancelled_grade_starts_no_check_and_says_that_it_is_a_partial_one(server):
+    """As `watch` does when a file is saved."""
+    assignment, cancelled = Course.here().load("a01"), threading.Event()
+    checks = checks_of(assignment, GradeOptions(only="causal_mask"))
+    cancelled.set()
+    report = grade_submission(assignment.reference, assignment, checks, server, cancelled=cancelled)
+    assert report.interrupted and {row.message for row in report.rows} == {"interrupted"}
+
+
+@pytest.mark.parametrize(
+    ("trained", "predicted", "rest"),
+    [
+        ("imported\n", "imported\n", ""),
+        ("imported\nstep 1\n", "imported\npredicts\n", "predicts\n"),
+        ("imported", "imported too", "imported too"),
+        ("", "x", "x"),
+    ],
+)
+def test_what_a_module_prints_at_its_import_is_shown_once_for_training_and_predicting(trained, predicted, rest):
+    assert _without_beginning(predicted, trained) == rest
 
 
 def test_the_baseline_of_a_timed_check_has_no_file_of_the_students(server, tmp_path):

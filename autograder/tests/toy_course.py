@@ -182,9 +182,12 @@ def course_copy(source: Path, root: Path, seconds: int = SECONDS) -> Iterator[To
 
 @pytest.fixture(scope="session")
 def toy(tmp_path_factory) -> Iterator[Toy]:
-    """The toy course with golden values recorded. Tests copy it (`course_copy`) before they write to it."""
+    """The toy course with golden values recorded, public and official ones. Tests copy it (`course_copy`) before they write to it."""
     with course_copy(TOY, tmp_path_factory.mktemp("course") / "toy") as course:
         result = course.run("golden", "a90", module="tools")
+        assert result.returncode == 0, result.stderr
+        archive = tmp_path_factory.mktemp("archive") / "grader.zip"  # records the official values, which batches then find
+        result = course.run("gradescope", "a90", "--to", str(archive), module="tools")
         assert result.returncode == 0, result.stderr
         before = contents(course.root)
         yield course

@@ -6,8 +6,8 @@ every check of that module that it fails, together with its distance from the ri
 """
 
 import json
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 from pathlib import Path
 
@@ -82,12 +82,20 @@ def _no_twin(check: Check, twin: str) -> str:
     return f"{check.id} has no check on the CPU to take its golden values from; {remedy}"
 
 
-def record(runs: ReferenceRuns, checks: Sequence[Check], fingerprints: bool = True) -> dict[str, Golden]:
+def record(
+    runs: ReferenceRuns,
+    checks: Sequence[Check],
+    fingerprints: bool = True,
+    noticed: Callable[[Check], Collection[str]] | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> dict[str, Golden]:
     """Golden observations by the id of the check.
 
     checks: those of the CPU.
     fingerprints: `False` runs only the alternates of the check's own module, and no misconceptions. That is faster, and
         tolerances can only become tighter.
+    noticed: names of the misconceptions that a check is known to notice. No others are run on it. By default all are.
+    progress: called with the number of checks that are recorded, and of all.
     GraderFault: a check cannot be recorded. There is a line for each of them.
     """
     versions = lambda kind: [(case, runs.tree_of(case)) for case in runs.cases(kind)]
@@ -101,10 +109,13 @@ def record(runs: ReferenceRuns, checks: Sequence[Check], fingerprints: bool = Tr
                 runs,
                 check,
                 alternates if fingerprints else of_module(check, alternates),
-                of_module(check, mistakes),  # where another module suffers, the given part takes the wrong one's place
+                # Where another module suffers, the given part takes the wrong one's place.
+                [one for one in of_module(check, mistakes) if noticed is None or one[0].name in noticed(check)],
             )
             for check in checks
         }
+        for number, _ in enumerate(as_completed(jobs.values()), 1):
+            progress(number, len(jobs))
     faults = [str(job.exception()) for job in jobs.values() if isinstance(job.exception(), GraderFault)]
     if faults:
         raise GraderFault("\n".join(faults))
@@ -113,7 +124,7 @@ def record(runs: ReferenceRuns, checks: Sequence[Check], fingerprints: bool = Tr
 
 def _record_one(runs: ReferenceRuns, check: Check, alternates: list[Version], mistakes: list[Version]) -> Golden:
     if isinstance(check.judge, TrainsTo):
-        return task_of(check.judge, check.seed).as_golden()
+        return task_of(check.judge, check.seed + runs.runner.inputs.seed & 0xFFFFFFFF).as_golden()
     float32 = require_comparable(runs.runner.observe(check, runs.reference), check, "the reference in float32")
     if hasattr(check.judge, "record"):  # answers by hand: only their hashes may ship
         return replace(check.judge.record(float32.observation), inputs=float32.inputs)

@@ -7,6 +7,7 @@ number `aNN`, the `Title` and the module `distill`. The stubs are no part of it,
 import keyword
 import re
 import shutil
+import sys
 import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
@@ -116,6 +117,8 @@ def _refuse_title(title: str) -> None:
 
 
 def _refuse_module(module: str) -> None:
+    if module in sys.stdlib_module_names:
+        raise BadInput(f"Python has a module {module!r}, and a file of that name would hide it; choose another name")
     if not re.fullmatch(r"[a-z][a-z0-9_]*", module) or keyword.iskeyword(module) or module in _TAKEN:
         taken = ", ".join(sorted(_TAKEN))
         raise BadInput(f"a module's name has lower-case letters, digits and _, and is none of {taken}; got {module!r}")

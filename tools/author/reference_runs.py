@@ -8,6 +8,7 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.grading import grade
 from autograder.report.report import Report
 from autograder.running import Runner
@@ -71,14 +72,14 @@ class ReferenceRuns:
 
 
 @contextmanager
-def reference_runs(assignment: Assignment, seed: int = 0) -> Iterator[ReferenceRuns]:
+def reference_runs(assignment: Assignment, inputs: Inputs = PUBLIC) -> Iterator[ReferenceRuns]:
     """A warm server, scratch folders and a working copy of the reference.
 
-    seed: added to the seed of each check.
+    inputs: which inputs checks draw.
     BadInput: the reference of the assignment is not there.
     """
     with (
         Server(assignment.preload, warm_for_batch=True) as server,
-        workplace(assignment.reference, assignment, server, seed=seed) as place,
+        workplace(assignment.reference, assignment, server, inputs=inputs) as place,
     ):
         yield ReferenceRuns(assignment, place.runner, place.tree, place.scratch)

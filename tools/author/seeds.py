@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from autograder.check.check import Check
+from autograder.check.inputs import Inputs
 from autograder.grading import Grader
 from autograder.judge.judge import Drive
 from autograder.observation.golden import Golden
@@ -28,7 +29,7 @@ def grade_under_seeds(runs: ReferenceRuns, checks: Sequence[Check], seeds: int, 
     goldens_of_training = {check.id: on_disk.golden(check) for check in training}
     flaky = []
     for seed in range(1, seeds + 1):
-        seeded = replace(runs, runner=replace(runs.runner, seed=seed))
+        seeded = replace(runs, runner=replace(runs.runner, inputs=Inputs(seed)))
         grader = _grader(seeded, record(seeded, plain, fingerprints=False) | goldens_of_training)
         name, tree = trees[seed % len(trees)]
         flaky += [

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.sandbox.server_handle import Server
 from autograder.session import checks_of, copies_in
 from tools.batch.export import HandedIn, opened
@@ -26,6 +27,7 @@ class Batch:
     """How a class is graded.
 
     checks: those that run.
+    inputs: which inputs they draw.
     jobs: submissions side by side on this machine.
     scheduler: the address of a dask scheduler; empty for this machine alone.
     grader: the digest of grader and checks, see `grader_digest`.
@@ -33,6 +35,7 @@ class Batch:
 
     assignment: Assignment
     checks: list[Check]
+    inputs: Inputs
     jobs: int
     scheduler: str
     grader: str
@@ -58,7 +61,7 @@ class Batch:
     def _grade_here(self, submissions: list[HandedIn]) -> Iterator[tuple[HandedIn, Graded]]:
         with Server(self.assignment.preload, warm_for_batch=True) as server:
             pool = ThreadPoolExecutor(self.jobs)
-            start = lambda path: pool.submit(grade_one, path, self.assignment, self.checks, server, self.jobs - 1)
+            start = lambda path: pool.submit(grade_one, path, self.assignment, self.checks, server, self.inputs, self.jobs - 1)
             try:
                 waiting = {start(submission.path): submission for submission in submissions}
                 for future in as_completed(waiting):
@@ -79,6 +82,7 @@ def grade_class(
     against: Path | None = None,
     progress: Progress = lambda graded, total: None,
     checks: list[Check] | None = None,
+    inputs: Inputs = PUBLIC,
 ) -> Gradebook:
     """Grade every submission of a class that has no stored result yet. Each result is written at once.
 
@@ -89,13 +93,14 @@ def grade_class(
     against: the folder of an earlier run, to which scores are compared.
     progress: called with the number of submissions that are graded, and of all.
     checks: those that run, by default all of the assignment.
+    inputs: which inputs they draw.
     BadInput: `source` holds no submissions, `against` holds no results, or `to` cannot be written.
     """
     started, checks = time.monotonic(), checks_of(assignment) if checks is None else checks
     old = load_entries(against) if against else None
     results = ResultFolder(to)
     results.create()
-    batch = Batch(assignment, checks, jobs, scheduler, grader_digest(assignment, checks))
+    batch = Batch(assignment, checks, inputs, jobs, scheduler, grader_digest(assignment, checks, inputs))
     with opened(source) as (submissions, missing):
         entries, graded_now = _entries(batch, submissions, results, progress)
         book = Gradebook(assignment.id, assignment.title, entries, missing=missing, graded_now=graded_now)

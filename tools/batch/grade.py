@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from autograder.assignment import Assignment
 from autograder.check.check import Check
+from autograder.check.inputs import PUBLIC, Inputs
 from autograder.errors import BadInput, CourseError
 from autograder.gradescope.policy import Settings
 from autograder.judge.judge import Drive
@@ -18,7 +19,7 @@ from autograder.report.as_json import as_json
 from autograder.report.report import Report, empty_rows, environment
 from autograder.report.status import Status
 from autograder.sandbox.server_handle import Server
-from autograder.session import grade_submission
+from autograder.session import GradeOptions, grade_submission
 from autograder.submission.archive import MAX_ARCHIVE
 from autograder.submission.deliverables import find_deliverables, read_regular_files
 from autograder.submission.opening import archive_of
@@ -42,9 +43,12 @@ class Graded(NamedTuple):
     refused: str
 
 
-def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: Server, others: int = 0) -> Graded:
+def grade_one(
+    path: Path, assignment: Assignment, checks: list[Check], server: Server, inputs: Inputs = PUBLIC, others: int = 0
+) -> Graded:
     """Grade one submission, a folder or an archive. The report has every check, whatever the submission holds.
 
+    inputs: which inputs the checks draw.
     others: how many submissions are graded beside this one. Each of them may keep it waiting with its timed checks, and
     that time is added to its deadline.
     CourseError: no submission can be graded, for example because the server does not run.
@@ -53,7 +57,10 @@ def grade_one(path: Path, assignment: Assignment, checks: list[Check], server: S
     refused = ""
     try:
         seconds = _seconds_allowed(assignment, checks, others)
-        report = grade_submission(path, assignment, checks, server, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock())
+        options = GradeOptions(inputs=inputs)
+        report = grade_submission(
+            path, assignment, checks, server, options, jobs=WORKERS, seconds=seconds, timing_lock=TimingLock()
+        )
     except BadInput as error:
         report, refused = _empty_report(assignment, checks, f"not graded: {error}"), str(error)
     except CourseError:
@@ -87,16 +94,16 @@ def _empty_report(assignment: Assignment, checks: list[Check], note: str) -> Rep
     return Report(assignment, empty_rows(assignment, checks), 0, notes=(sanitize(note),), environment=environment(), empty=True)
 
 
-def grader_digest(assignment: Assignment, checks: list[Check]) -> str:
-    """A digest of what a grade depends on besides the submission: grader, checks, golden values and given parts.
+def grader_digest(assignment: Assignment, checks: list[Check], inputs: Inputs = PUBLIC) -> str:
+    """A digest of what a grade depends on besides the submission: grader, checks, inputs, golden values and given parts.
 
     OSError: one of these files cannot be read.
     """
-    digest = hashlib.sha256(" ".join(check.id for check in checks).encode())
+    digest = hashlib.sha256(" ".join([inputs.name, *(check.id for check in checks)]).encode())
     check_files = {check.path for check in checks}
     for path in sorted(check_files):
         digest.update(path.read_bytes())
-    folders = {path.parent / "golden" for path in check_files}
+    folders = {inputs.golden_of(check).parent for check in checks}
     folders.add(assignment.folder.parent / "given" / assignment.package)
     files = {path for folder in folders for path in files_below(folder)} | {assignment.folder / "assignment.toml"}
     for path in [*sorted(files), *grader_files()]:

@@ -19,6 +19,7 @@ from urllib.parse import urlsplit
 
 from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
+from autograder.check.inputs import Inputs, official
 from autograder.errors import BadInput, GraderFault
 from autograder.report.as_json import as_json
 from autograder.sandbox.server_handle import Server
@@ -51,6 +52,7 @@ class WarmAssignment(NamedTuple):
 
     assignment: Assignment
     checks: list[Check]
+    inputs: Inputs
     digest: str
     server: Server
 
@@ -168,16 +170,16 @@ def grade_remote(name: str, submission: Packed, grader: str) -> Graded:
     name: of the assignment.
     GraderFault: this worker has another grader or other checks.
     """
-    assignment, checks, digest, server = _warm_assignment(name)
+    assignment, checks, inputs, digest, server = _warm_assignment(name)
     if digest != grader:
         raise GraderFault(
-            f"a worker on {socket.gethostname()} has another grader or other checks than you, or isolates them less; "
-            "give every machine the same course and start the workers anew"
+            f"a worker on {socket.gethostname()} has another grader, other checks or other official inputs than you, or isolates "
+            "them less; give every machine the same course and start the workers anew"
         )
     with tempfile.TemporaryDirectory(prefix="class-") as folder:
         for file, data in submission.files.items():
             (Path(folder) / file).write_bytes(data)
-        return grade_one(Path(folder) / submission.archive, assignment, checks, server, others=os.cpu_count() or 1)
+        return grade_one(Path(folder) / submission.archive, assignment, checks, server, inputs, others=os.cpu_count() or 1)
 
 
 def _warm_assignment(name: str) -> WarmAssignment:
@@ -185,7 +187,7 @@ def _warm_assignment(name: str) -> WarmAssignment:
     with _lock:
         if name not in _warm:
             assignment = Course.here().load(name)
-            checks = checks_of(assignment)
+            checks, inputs = checks_of(assignment), official(assignment)
             server = Server(assignment.preload, warm_for_batch=True)
-            _warm[name] = WarmAssignment(assignment, checks, grader_digest(assignment, checks), server)
+            _warm[name] = WarmAssignment(assignment, checks, inputs, grader_digest(assignment, checks, inputs), server)
         return _warm[name]

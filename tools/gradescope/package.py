@@ -11,11 +11,13 @@ from pathlib import Path
 
 from autograder.assignment import Assignment
 from autograder.check.collecting import collect
+from autograder.check.inputs import OFFICIAL, PUBLIC, SECRET, Inputs
 from autograder.errors import BadInput
 from autograder.gradescope.metadata import Metadata
 from autograder.gradescope.policy import Settings
 from autograder.gradescope.results import make_results, results_to_json
 from autograder.report.as_json import as_json
+from autograder.report.hints import hints_path
 from autograder.report.report import Report, empty_rows
 from autograder.report.status import Status
 from autograder.source.copies import KNOWN
@@ -29,15 +31,18 @@ GRADER_MB = 400  # what the server with torch and its parent need
 IMAGE = Path(__file__).with_name("image")
 
 
-def build(assignment: Assignment) -> bytes:
-    """The autograder zip. BadInput if it would be too large, or if a setting of the assignment is not allowed."""
+def build(assignment: Assignment, inputs: Inputs = PUBLIC) -> bytes:
+    """The autograder zip. BadInput if it would be too large, or if a setting of the assignment is not allowed.
+
+    inputs: which inputs the checks draw. Those of the official grade come with their golden values and the secret.
+    """
     settings = Settings.of(assignment)
     files = dict(_scripts(assignment, settings))
     files |= dict(_named(course() / "autograder", "autograder", grader_files()))
     given = given_files(assignment.course, assignment.package)
     files |= {f"assignments/given/{name}": data for name, data in given.items()}
     files |= dict(_named(assignment.course.root / "datasets", "datasets"))
-    files |= dict(_assignment(assignment))
+    files |= dict(_assignment(assignment, inputs))
     if (known := assignment.course.reference / KNOWN).is_file():
         files[f"reference/{KNOWN}"] = known.read_bytes()
     data = make_zip(files, executable=("setup.sh", "run_autograder"))
@@ -81,8 +86,8 @@ def _fault(assignment: Assignment, settings: Settings) -> bytes:
     return results_to_json(make_results(as_json(Report(assignment, rows, 0)), settings, Metadata())).encode()
 
 
-def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
-    """The assignment's own files: settings, stubs, checks and golden values."""
+def _assignment(assignment: Assignment, inputs: Inputs) -> Iterator[tuple[str, bytes]]:
+    """The assignment's own files: settings, stubs, checks, hints, and golden values of the inputs that are drawn."""
     folder, package = assignment.folder, f"assignments/{assignment.package}"
     fresh = stubs(assignment.course.root)
     yield f"{package}/assignment.toml", (folder / "assignment.toml").read_bytes()
@@ -90,8 +95,13 @@ def _assignment(assignment: Assignment) -> Iterator[tuple[str, bytes]]:
         path = folder / name
         yield f"{package}/{name}", fresh[path].encode() if path in fresh else path.read_bytes()
     for where, name in ((folder / "tests", f"{package}/tests"), (assignment.hidden, f"reference/{assignment.package}/hidden")):
-        for path in [*sorted(where.glob("test_*.py")), *sorted((where / "golden").glob("*"))]:
-            yield f"{name}/{path.relative_to(where)}", path.read_bytes()
+        for path in sorted(where.glob("test_*.py")):
+            yield f"{name}/{path.name}", path.read_bytes()
+        for path in sorted((where / "golden").glob("*" if inputs.are_public else hints_path(assignment).name)):
+            yield f"{name}/golden/{path.name}", path.read_bytes()
+    if inputs.golden is not None:
+        yield from _named(inputs.golden, f"reference/{OFFICIAL}/{assignment.package}")
+        yield f"reference/{OFFICIAL}/{SECRET}", (inputs.golden.parent / SECRET).read_bytes()
 
 
 def _named(folder: Path, name: str, paths: Iterable[Path] | None = None) -> Iterator[tuple[str, bytes]]:

@@ -21,7 +21,8 @@ def test_best_kind_is_picked_without_a_wish(solution, draw):
     pick, both = solution.device.pick_device, {"cuda": 1, "mps": 1, "cpu": 1}
     picked = {"laptop": LAPTOP, "mac": MAC, "server": SERVER, "both": both}
     here = pick() == pick(counts=solution.device.device_counts())
-    return {name: str(pick(counts=counts)) for name, counts in picked.items()} | {"counts of this machine": here}
+    drawn = [str(pick(counts={"cuda": cuda, "mps": mps, "cpu": 1})) for cuda, mps in draw.integers(0, 2, 12, 2).tolist()]
+    return {name: str(pick(counts=counts)) for name, counts in picked.items()} | {"counts of this machine": here, "drawn": drawn}
 
 
 @part("device.pick_device")
@@ -31,7 +32,9 @@ def test_wish_is_met_as_it_was_said(solution, draw):
     """A wish that can be met is what comes back, also when there is something better, and with its number if it has one."""
     pick = solution.device.pick_device
     wishes = {"cuda": SERVER, "cuda:0": SERVER, "cuda:3": SERVER, "cpu": SERVER, "cpu:0": LAPTOP, "mps": MAC, "mps:0": MAC}
-    return {wish: repr(pick(wish, counts)) for wish, counts in wishes.items()} | {"cpu here": repr(pick("cpu"))}
+    drawn = [repr(pick(f"cuda:{number}", {**SERVER, "cuda": 1000})) for number in draw.integers(0, 1000, 3).tolist()]
+    met = {wish: repr(pick(wish, counts)) for wish, counts in wishes.items()}
+    return met | {"cpu here": repr(pick("cpu")), "drawn": drawn}
 
 
 @part("device.pick_device")
@@ -49,6 +52,7 @@ def test_wish_that_cannot_be_met_is_refused(solution, draw):
     return refused | {
         "names what there is": "mps" in "".join(messages) and "cpu" in "".join(messages),
         "last": str(pick("cuda:3", SERVER)),
+        "drawn": [refusal(lambda n=n: pick(f"cuda:{n}", SERVER)) for n in draw.integers(0, 8, 12).tolist()],
     }
 
 
@@ -59,7 +63,10 @@ def test_wish_that_is_no_device_is_refused(solution, draw):
     """What is none of the three kinds, or no whole number behind the colon, is a ValueError, also where PyTorch knows it."""
     pick = solution.device.pick_device
     wishes = ("gpu", "meta", "xpu", "", "CPU", "cuda:", "cuda:one", "cuda:-1", "cuda:1:2", "cuda1", "cpu:0.0", "cuda:²")
-    return {wish or "nothing": refusal(lambda wish=wish: pick(wish, SERVER)) for wish in wishes} | {"good": str(pick("cpu", MAC))}
+    some = ("gpu", "cuda", "cuda:", "cuda:1", "cuda:-1", "cpu")
+    drawn = [refusal(lambda wish=some[i]: pick(wish, SERVER)) for i in draw.integers(0, len(some), 12).tolist()]
+    refused = {wish or "nothing": refusal(lambda wish=wish: pick(wish, SERVER)) for wish in wishes}
+    return refused | {"good": str(pick("cpu", MAC)), "drawn": drawn}
 
 
 @part("device.autocast_dtype")
@@ -70,7 +77,8 @@ def test_each_kind_has_its_16_bit_format(solution, draw):
     dtype = solution.device.autocast_dtype
     found = {"cpu": dtype("cpu"), "mps": dtype(torch.device("mps")), "cpu:0": dtype(torch.device("cpu", 0))}
     found |= {f"cuda, bfloat16 {there}": dtype("cuda:1", there) for there in (True, False)}
-    return {name: str(kind) for name, kind in found.items()} | {"other": refusal(lambda: dtype("meta", True))}
+    drawn = [str(dtype("cuda", there)) for there in draw.bernoulli(0.5, 12).tolist()]
+    return {name: str(kind) for name, kind in found.items()} | {"other": refusal(lambda: dtype("meta", True)), "drawn": drawn}
 
 
 @part("device.autocast_dtype")
@@ -78,14 +86,20 @@ def test_each_kind_has_its_16_bit_format(solution, draw):
 @matches_reference
 def test_emulated_bfloat16_does_not_count(solution, draw):
     """PyTorch is asked whether CUDA has bfloat16, and a GPU of 2018, which only emulates it, gets float16."""
-    torch.cuda.is_bf16_supported = lambda including_emulation=True: including_emulation  # what such a GPU answers
-    torch.cuda.get_device_capability = lambda device=None: (7, 5)
-    torch.cuda.get_device_properties = lambda device=None: SimpleNamespace(major=7, minor=5)
-    old = str(solution.device.autocast_dtype("cuda"))
-    torch.cuda.is_bf16_supported = lambda including_emulation=True: True
-    torch.cuda.get_device_capability = lambda device=None: (9, 0)
-    torch.cuda.get_device_properties = lambda device=None: SimpleNamespace(major=9, minor=0)
-    return {"2018": old, "2022": str(solution.device.autocast_dtype("cuda")), "cpu": str(solution.device.autocast_dtype("cpu"))}
+
+    def of_gpu(new):
+        major, minor = (9, 0) if new else (7, 5)
+        torch.cuda.is_bf16_supported = lambda including_emulation=True: new or including_emulation  # what such a GPU answers
+        torch.cuda.get_device_capability = lambda device=None: (major, minor)
+        torch.cuda.get_device_properties = lambda device=None: SimpleNamespace(major=major, minor=minor)
+        return str(solution.device.autocast_dtype("cuda"))
+
+    return {
+        "2018": of_gpu(new=False),
+        "2022": of_gpu(new=True),
+        "drawn": [of_gpu(new) for new in draw.bernoulli(0.5, 12).tolist()],
+        "cpu": str(solution.device.autocast_dtype("cpu")),
+    }
 
 
 def numbers(device: str) -> tuple[float, ...]:
@@ -104,11 +118,14 @@ def numbers(device: str) -> tuple[float, ...]:
 def test_same_seed_gives_the_same_numbers(solution, draw):
     """Python, NumPy and PyTorch each repeat their numbers after the same seed, and give others after another one."""
     seen = []
-    for seed in (3, 3, 4):
+    for seed in [3, 3, 4, *draw.integers(3, 5, 12).tolist()]:
         solution.device.seed_everything(seed)
         seen.append(numbers(draw.device))
     names = ("python", "numpy", "torch", "torch on this device")
-    return {name: {"again": a == b, "other seed": a == c} for name, a, b, c in zip(names, *seen, strict=True)}
+    return {
+        name: {"again": a == b, "other seed": a == c, "drawn seeds": [a == one for one in rest]}
+        for name, (a, b, c, *rest) in zip(names, zip(*seen, strict=True), strict=True)
+    }
 
 
 @part("device.seed_everything")
@@ -152,6 +169,7 @@ def test_seeds_of_every_size_are_taken(solution, draw):
     seed = solution.device.seed_everything
     bad = {"negative": -1, "too large": 2**32, "fraction": 1.5, "boolean": True, "text": "7", "nothing": None}
     return {name: refusal(lambda value=value: seed(value)) for name, value in bad.items()} | {
+        "drawn": [refusal(lambda n=n: seed(2**32 + n)) for n in draw.integers(-2, 2, 12).tolist()],
         "smallest": seed(0),
         "largest": seed(2**32 - 1),
     }

@@ -23,13 +23,15 @@ from autograder.check import (
 HALF = 4.9e-7
 
 
-def repeats(fill) -> dict[str, bool]:
+def repeats(draw, fill) -> dict[str, bool | list[bool]]:
     """Whether `fill(weight, generator)` takes its numbers from the generator: the same again, and none of the global one's."""
     before = torch.get_rng_state()
-    first, again, other = (fill(torch.zeros(30, 20), torch.Generator().manual_seed(seed)) for seed in (1, 1, 2))
+    seeds = [1, 1, 2, *draw.integers(1, 3, 12).tolist()]
+    first, again, other, *rest = (fill(torch.zeros(30, 20), torch.Generator().manual_seed(seed)) for seed in seeds)
     return {
         "again": torch.equal(first, again),
         "other seed": torch.equal(first, other),
+        "drawn seeds": [torch.equal(first, one) for one in rest],
         "global generator untouched": torch.equal(before, torch.get_rng_state()),
     }
 
@@ -68,7 +70,7 @@ def test_truncated_normal_fills_in_place(solution, draw):
     fill, parameter, strided = solution.layers.truncated_normal_, torch.nn.Parameter(torch.zeros(3, 5)), torch.zeros(6, 4)
     out = fill(parameter, 1.0)
     fill(strided[:, 1], 1.0)
-    return repeats(lambda weight, generator: fill(weight, 0.02, generator=generator)) | {
+    return repeats(draw, lambda weight, generator: fill(weight, 0.02, generator=generator)) | {
         "same tensor": out is parameter,
         "leaf that asks for gradients": parameter.is_leaf and parameter.requires_grad,
         "filled": bool((parameter != 0).all()),
@@ -102,7 +104,7 @@ def test_kaiming_normal_fills_in_place(solution, draw):
     """A parameter is filled in place without a graph, with the numbers of the generator that was given."""
     fill, parameter = solution.layers.kaiming_normal_, torch.nn.Parameter(torch.zeros(3, 5))
     out = fill(parameter)
-    return repeats(lambda weight, generator: fill(weight, generator=generator)) | {
+    return repeats(draw, lambda weight, generator: fill(weight, generator=generator)) | {
         "same tensor": out is parameter,
         "leaf that asks for gradients": parameter.is_leaf and parameter.requires_grad,
         "filled": bool((parameter != 0).all()),
@@ -175,8 +177,8 @@ def test_linear_starts_as_it_is_told(solution, draw):
     return {
         "weight": build(160, 320, init="kaiming").weight,
         "other word": refusal(lambda: build(2, 2, init="xavier")),
-        "truncated": repeats(fill("truncated")),
-        "kaiming": repeats(fill("kaiming")),
+        "truncated": repeats(draw, fill("truncated")),
+        "kaiming": repeats(draw, fill("kaiming")),
     }
 
 
@@ -194,7 +196,7 @@ def test_embedding_is_a_table_of_truncated_normals(solution, draw):
         "parameters": parameter_table(build(5, 3)),
         "usual": build(500, 100).weight,
         "small": build(500, 100, std=0.02).weight,
-        "seeded": repeats(lambda _, generator: build(4, 3, generator=generator).weight),
+        "seeded": repeats(draw, lambda _, generator: build(4, 3, generator=generator).weight),
         "row": draw.fill_(build(5, 3))(draw.integers(0, 5, 1)),
     }
 

@@ -27,7 +27,8 @@ def test_shift_is_the_maximum_of_each_row(solution, draw):
 @matches_reference
 def test_row_of_minus_infinity_is_not_shifted(solution, draw):
     """Where a row is −inf throughout the shift is 0; one number in it, and that is the shift."""
-    shift, x = solution.numerics.row_shift, draw.tensor(EMPTY)
+    moved = torch.tensor(EMPTY) + draw.integers(0, 8, 4, 4) / 8  # −∞ stays where it is
+    shift, x = solution.numerics.row_shift, draw.tensor(moved.tolist())
     return {"rows": shift(x), "columns": shift(x, 0), "nothing else": shift(x[1:2]), "vector": shift(x[2])}
 
 
@@ -176,7 +177,8 @@ def test_logsumexp_of_nothing_is_minus_infinity(solution, draw):
 @matches_reference
 def test_logsumexp_of_a_long_float16_row(solution, draw):
     """A sum of 80,000 is more than float16 can hold, and its logarithm of 11.3 is not."""
-    return {"out": solution.numerics.logsumexp(draw.normal(2, 80_000, scale=0.01, dtype=torch.float16))}
+    x, level = draw.normal(2, 80_000, scale=0.01, dtype=torch.float16), draw.integers(-60, 61, 2, 1) / 4
+    return {"out": solution.numerics.logsumexp(x + level.to(x))}
 
 
 @part("numerics.log_softmax")
@@ -364,12 +366,17 @@ def test_every_entry_of_every_input_is_moved_alone(solution, draw):
     return {"gradients": solution.numerics.central_difference(product, [a, b, number, nothing], step=0.5)}
 
 
+def whole(draw, *shape):
+    """Drawn whole numbers from 1 to 99 in float64, of which a central difference makes no rounding error."""
+    return draw.tensor(draw.integers(1, 100, *shape).tolist(), dtype=torch.float64)
+
+
 @part("numerics.central_difference")
 @weight(1)
 @matches_reference
 def test_differences_need_no_autograd(solution, draw):
     """They find the gradient where autograd sees none, and the caller's tensors, also those that ask for gradients, stay as they are."""
-    x, y = draw.tensor([1.0, -2.0, 3.0], dtype=torch.float64), draw.tensor([4.0, 0.5], dtype=torch.float64).requires_grad_()
+    x, y = whole(draw, 3), whole(draw, 2).requires_grad_()
     hidden = lambda x, y: x.detach().pow(2).sum() * y.detach().prod()
     gradients = solution.numerics.central_difference(hidden, (x, y), step=0.25)
     return {"gradients": gradients, "grad": y.grad, "still asks": y.requires_grad, "x asks": x.requires_grad}
@@ -381,7 +388,7 @@ def test_differences_need_no_autograd(solution, draw):
 def test_differences_of_float32_are_refused(solution, draw):
     """Inputs that are not float64 and functions of several numbers are a ValueError; a number in a vector is one number."""
     differences = solution.numerics.central_difference
-    narrow, x = torch.ones(2, dtype=torch.float32), draw.tensor([2.0, 5.0], dtype=torch.float64)
+    narrow, x = torch.ones(2, dtype=torch.float32), whole(draw, 2)
     return {
         "float32": refusal(lambda: differences(lambda x: x.sum(), [narrow])),
         "second float32": refusal(lambda: differences(lambda x, y: x.sum() + y.sum(), [x, narrow])),
@@ -401,7 +408,7 @@ def pretend(x, value, slope):
 @matches_reference
 def test_right_gradients_have_no_gap(solution, draw):
     """Where autograd and differences agree the answer is 0; where the step is too wide for x³ it is step² of the largest."""
-    check, x, y = solution.numerics.gradient_check, draw.integers(1, 5, 2, 3).double(), draw.integers(1, 5, 3).double()
+    check, x, y = solution.numerics.gradient_check, whole(draw, 2, 3), whole(draw, 3)
     return {
         "product": check(lambda x, y: (x @ y).square().sum(), [x, y], step=0.5),
         "cube": check(lambda x: x.pow(3).sum(), [x], step=0.5),
@@ -417,12 +424,14 @@ def test_right_gradients_have_no_gap(solution, draw):
 def test_wrong_gradients_show(solution, draw):
     """A gradient of the wrong sign, doubled, halved or missing gives the gap over the larger of both sizes."""
     check, x = solution.numerics.gradient_check, draw.tensor([2.0, 3.0], dtype=torch.float64)
+    true = 2 * int(draw.integers(2, 2000))
+    slopes = {"right": true, "sign": -true, "doubled": 2 * true, "halved": true / 2, "none": 0, "a little": true + 0.5}
     return {
-        name: check(lambda x, slope=slope: pretend(x, lambda x: 4 * x, slope).sum(), [x], step=0.5)
-        for name, slope in {"right": 4, "sign": -4, "doubled": 8, "halved": 2, "none": 0, "a little": 4.5}.items()
+        name: check(lambda x, slope=slope: pretend(x, lambda x: true * x, slope).sum(), [x], step=0.5)
+        for name, slope in slopes.items()
     } | {
-        f"falling, {name}": check(lambda x, slope=slope: pretend(x, lambda x: -4 * x, slope).sum(), [x], step=0.5)
-        for name, slope in {"doubled": -8, "halved": -2}.items()
+        f"falling, {name}": check(lambda x, slope=slope: pretend(x, lambda x: -true * x, slope).sum(), [x], step=0.5)
+        for name, slope in {"doubled": -2 * true, "halved": -true / 2}.items()
     }
 
 
@@ -437,7 +446,8 @@ def test_gap_is_relative_to_the_largest_of_all(solution, draw):
         draw.tensor([2.0], dtype=torch.float64),
         draw.tensor([1.0, 4.0], dtype=torch.float64),
     )
-    small, large = (lambda x: pretend(x, lambda x: x, 2.0).sum()), (lambda y: (64 * y).sum())
+    slope = int(draw.integers(64, 4000))
+    small, large = (lambda x: pretend(x, lambda x: x, 2.0).sum()), (lambda y: (slope * y).sum())
     y.requires_grad_()
     return {
         "one entry": check(
@@ -462,7 +472,9 @@ def test_nan_is_never_right(solution, draw):
         draw.tensor([3.0], dtype=torch.float64),
     )
     trap = lambda x: torch.where(x == 0, 1, x.sin() / x).sum()  # its value at 0 is right, its gradient there NaN
+    slope = int(draw.integers(2, 4000))
     return {
+        "a number": check(lambda y: pretend(y, lambda y: slope * y, slope + 1).sum(), [y], 0.5),
         "autograd": check(trap, [x], 0.5),
         "beside a sound one": check(lambda x, y: trap(x) + y.square().sum(), [x, y], 0.5),
         "differences": check(lambda x: x.sqrt().sum(), [x], 0.5),

@@ -9,10 +9,12 @@ from torch import nn
 from autograder.check import exactly_zero, matches_reference, needs, part, refusal, satisfies
 
 
-def all_limits(solution, *bits: tuple[int, int]) -> dict[str, dict[str, str]]:
-    """The limits of formats as text, every digit of them, because one unit in the last place is a mistake here."""
+def all_limits(solution, draw, *bits: tuple[int, int]) -> dict[str, dict[str, str]]:
+    """The limits of these formats and of three drawn ones as text, every digit of them, because one unit in the last place is a mistake here."""
     precision = solution.precision
     found = {f"e{e}m{m}": precision.limits(precision.FloatFormat(e, m)) for e, m in bits}
+    drawn = zip(draw.integers(3, 10, 3).tolist(), draw.integers(2, 40, 3).tolist(), strict=True)
+    found |= {f"drawn {i}": precision.limits(precision.FloatFormat(e, m)) for i, (e, m) in enumerate(drawn)}
     names = ("largest", "smallest_normal", "smallest_subnormal", "epsilon")
     return {name: {field: repr(float(getattr(limits, field))) for field in names} for name, limits in found.items()}
 
@@ -22,7 +24,7 @@ def all_limits(solution, *bits: tuple[int, int]) -> dict[str, dict[str, str]]:
 @matches_reference
 def test_limits_of_the_formats_in_use(solution, draw):
     """float32, float16 and bfloat16 end where torch.finfo says, to the last digit."""
-    return all_limits(solution, (8, 23), (5, 10), (8, 7))
+    return all_limits(solution, draw, (8, 23), (5, 10), (8, 7))
 
 
 @part("precision.limits")
@@ -30,7 +32,7 @@ def test_limits_of_the_formats_in_use(solution, draw):
 @matches_reference
 def test_limits_of_other_formats(solution, draw):
     """From two exponent bits and one of mantissa up to ten and fifty, the bits alone say what a format holds."""
-    return all_limits(solution, (5, 2), (4, 3), (2, 1), (10, 50), (6, 9))
+    return all_limits(solution, draw, (5, 2), (4, 3), (2, 1), (10, 50), (6, 9))
 
 
 @part("precision.round_to")
@@ -74,6 +76,7 @@ def test_what_the_format_holds_stays(solution, draw):
 def test_halves_go_to_the_even_mantissa(solution, draw):
     """Between two neighbours lies a half, and it goes to the one whose last bit is 0: up as often as down."""
     halves = [1 + 2**-8, 1 + 3 * 2**-8, -1 - 2**-8, 2 + 2**-7, 2 + 3 * 2**-7, 511.0, 513.0, -515.0, 1 + 2**-8 + 2**-30]
+    halves += [n + 0.5 for n in draw.integers(128, 256, 8).tolist()]  # here neighbours in bfloat16 lie 1 apart
     return {"rounded": solution.precision.round_to(draw.tensor(halves, dtype=torch.float64), solution.precision.BFLOAT16)}
 
 
@@ -85,6 +88,7 @@ def test_what_is_too_large_becomes_infinite(solution, draw):
     """What rounds beyond the largest number is ±inf, and what rounds to it is not; infinities and NaN stay what they are."""
     round_to, float16 = solution.precision.round_to, solution.precision.FLOAT16
     edge = [65504.0, 65519.99, -65519.99, 65520.0, -65520.0, 65536.0, -1e9, 1e300, math.inf, -math.inf]
+    edge += draw.integers(33_000, 65_000, 4).tolist()
     return {
         "edge": round_to(draw.tensor(edge, dtype=torch.float64), float16),
         "largest of bfloat16": round_to(
@@ -101,7 +105,8 @@ def test_what_is_too_large_becomes_infinite(solution, draw):
 def test_subnormal_numbers_are_kept(solution, draw):
     """Below the smallest normal number the steps stop shrinking, the smallest half goes to 0, and 0 keeps its sign."""
     round_to, float16 = solution.precision.round_to, solution.precision.FLOAT16
-    steps = draw.tensor([1, 0.5, 0.51, 1.5, 2.5, -3.4, 700.3, 1023.5, 1023.4, -1024.6, 2049, 0.1], dtype=torch.float64)
+    known = [1, 0.5, 0.51, 1.5, 2.5, -3.4, 700.3, 1023.5, 1023.4, -1024.6, 2049, 0.1]
+    steps = draw.tensor([*known, *(n / 4 for n in draw.integers(-4000, 4000, 4).tolist())], dtype=torch.float64)
     out = round_to(steps * 2.0**-24, float16)
     zeros = round_to(draw.tensor([0.0, -0.0, -1e-9, 1e-300], dtype=torch.float64), float16)
     return {"in smallest steps": out * 2.0**24, "zeros": zeros, "negative": torch.signbit(zeros)}
@@ -113,7 +118,8 @@ def test_subnormal_numbers_are_kept(solution, draw):
 def test_scale_grows_after_good_steps_in_a_row(solution, draw):
     """After `interval` good steps in a row the scale grows, a bad one makes it smaller, and either starts the count again."""
     scaler, scales = solution.precision.LossScaler(scale=64.0, growth=8.0, backoff=0.25, interval=3), []
-    for finite in (True, True, False, True, True, True, True, True, True, True, False, False, True, True, True):
+    known = (True, True, False, True, True, True, True, True, True, True, False, False, True, True, True)
+    for finite in (*known, *draw.bernoulli(0.7, 25).tolist()):
         scaler.update(finite)
         scales.append(scaler.scale)
     return {"scales": scales}
@@ -131,7 +137,12 @@ def test_scaler_has_the_usual_defaults(solution, draw):
         scales.append(scaler.scale)
     bad = {"scale": 0, "growth": 1.0, "backoff": 1.0, "interval": 0}
     refused = {name: refusal(lambda name=name, value=value: build(**{name: value})) for name, value in bad.items()}
-    return refused | {"early": scales[0], "late": scales[1998:2002], "last": scales[3999:]}
+    return refused | {
+        "drawn": build(scale=float(draw.integers(1, 2**20))).scale,
+        "early": scales[0],
+        "late": scales[1998:2002],
+        "last": scales[3999:],
+    }
 
 
 def teacher(draw, size: int = 4) -> tuple[nn.Module, torch.Tensor, torch.Tensor]:
@@ -230,11 +241,12 @@ def test_only_the_forward_pass_is_in_low_precision(solution, draw):
         out.register_hook(lambda gradient: events.append(f"backward: autocast {torch.is_autocast_enabled('cpu')}"))
         return out.float().sum(-1).square().sum() / 4
 
-    optimizer, precision = torch.optim.SGD(model.parameters(), lr=0.25), solution.precision
-    for dtype in ({}, {"dtype": torch.float16}, {"dtype": torch.float32}):
+    optimizer, precision = torch.optim.SGD(model.parameters(), lr=2**-10), solution.precision
+    kinds = ({}, {"dtype": torch.float16}, {"dtype": torch.float32})
+    for dtype in (*kinds, *(kinds[i] for i in draw.integers(0, 3, 7).tolist())):
         precision.mixed_precision_step(model, loss_of, optimizer, precision.LossScaler(scale=4.0), **dtype)
-    kinds = {str(t.dtype) for parameter in model.parameters() for t in (parameter, parameter.grad)}
-    return {"events": events, "kinds": sorted(kinds), "autocast is over": not torch.is_autocast_enabled("cpu")}
+    found = {str(t.dtype) for parameter in model.parameters() for t in (parameter, parameter.grad)}
+    return {"events": events, "kinds": sorted(found), "autocast is over": not torch.is_autocast_enabled("cpu")}
 
 
 @part("precision.mixed_precision_step")
@@ -258,10 +270,10 @@ def test_gradients_of_earlier_steps_do_not_count(solution, draw):
 @matches_reference
 def test_bytes_of_float32_training(solution, draw):
     """Weights, gradients and moments take four bytes for each parameter, and there are as many moments as the optimiser has."""
-    count = solution.precision.state_bytes
+    count, n = solution.precision.state_bytes, int(draw.integers(100, 100_000))
     return {
-        "AdamW": count(1000),
-        "momentum": count(1000, moments=1),
+        "AdamW": count(n),
+        "momentum": count(n, moments=1),
         "SGD": count(7, moments=0),
         "float64": count(3, torch.float64, torch.float64),
     }
@@ -272,13 +284,13 @@ def test_bytes_of_float32_training(solution, draw):
 @matches_reference
 def test_bytes_of_16_bit_training(solution, draw):
     """Weights of two bytes come with a float32 copy in the optimiser, whatever the gradients are."""
-    count = solution.precision.state_bytes
+    count, n = solution.precision.state_bytes, int(draw.integers(100, 100_000))
     return {
-        "bfloat16": count(100, torch.bfloat16, torch.bfloat16),
-        "bfloat16, momentum": count(100, torch.bfloat16, moments=1),
-        "float16, SGD": count(100, weights=torch.float16, gradients=torch.float16, moments=0),
-        "float32 gradients": count(100, weights=torch.float16),
-        "float16 gradients": count(100, gradients=torch.float16),
+        "bfloat16": count(n, torch.bfloat16, torch.bfloat16),
+        "bfloat16, momentum": count(n, torch.bfloat16, moments=1),
+        "float16, SGD": count(n, weights=torch.float16, gradients=torch.float16, moments=0),
+        "float32 gradients": count(n, weights=torch.float16),
+        "float16 gradients": count(n, gradients=torch.float16),
     }
 
 
@@ -287,7 +299,8 @@ def test_bytes_of_16_bit_training(solution, draw):
 @matches_reference
 def test_bytes_beyond_what_is_there_anyway(solution, draw):
     """Inputs and parameters, transposed ones too, are there anyway; what the backward pass needs besides them is counted."""
-    kept, x = solution.precision.activation_bytes, torch.ones(4, 8, dtype=torch.float32)
+    rows = int(draw.integers(4, 1000))
+    kept, x = solution.precision.activation_bytes, torch.ones(rows, 8, dtype=torch.float32)
     w, v = (torch.ones(8, 16, dtype=torch.float32, requires_grad=True) for _ in range(2))
 
     def function():
@@ -306,7 +319,8 @@ def test_bytes_beyond_what_is_there_anyway(solution, draw):
 @matches_reference
 def test_memory_that_is_shared_counts_once(solution, draw):
     """A result that is needed twice, and views of it, are one block of memory, which is kept as a whole."""
-    kept, x = solution.precision.activation_bytes, torch.ones(6, 10, dtype=torch.float32, requires_grad=True)
+    rows = int(draw.integers(6, 1000))
+    kept, x = solution.precision.activation_bytes, torch.ones(rows, 10, dtype=torch.float32, requires_grad=True)
 
     def function():
         y = x.exp()
@@ -315,7 +329,7 @@ def test_memory_that_is_shared_counts_once(solution, draw):
     part_of_it = lambda: (x * 2)[0, :1].sin().sum()
     return {
         "bytes": kept(function, [x]),
-        "one of sixty": kept(part_of_it, [x]),
+        "one of many": kept(part_of_it, [x]),
         "generator": kept(function, iter([x])),
     }
 
@@ -325,8 +339,8 @@ def test_memory_that_is_shared_counts_once(solution, draw):
 @matches_reference
 def test_bytes_of_other_functions(solution, draw):
     """Sixteen bits take half of the memory, without gradients nothing is kept, and the function is run once."""
-    kept, calls = solution.precision.activation_bytes, []
-    wide, narrow = (torch.ones(3, 5, 7, dtype=dtype, requires_grad=True) for dtype in (torch.float32, torch.bfloat16))
+    kept, calls, rows = solution.precision.activation_bytes, [], int(draw.integers(3, 1000))
+    wide, narrow = (torch.ones(rows, 5, 7, dtype=dtype, requires_grad=True) for dtype in (torch.float32, torch.bfloat16))
     twice = lambda x: (calls.append(1), x.exp().exp().sum())[1]
     return {
         "float32": kept(lambda: twice(wide), [wide]),

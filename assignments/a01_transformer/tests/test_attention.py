@@ -20,12 +20,18 @@ from autograder.check import (
 )
 
 
+def two_sizes(draw):
+    """Two numbers of tokens."""
+    return draw.integers(1, 40, 2).tolist()
+
+
 @part("attention.causal_mask")
 @weight(1)
 @matches_reference
 def test_mask_lets_a_token_see_itself_and_the_past(solution, draw):
     """The mask is boolean and True on and below the diagonal."""
-    return {"mask": solution.attention.causal_mask(5)}
+    mask, (some, others) = solution.attention.causal_mask, two_sizes(draw)
+    return {"mask": mask(5), "some tokens": mask(some), "other tokens": mask(others)}
 
 
 @part("attention.causal_mask")
@@ -33,8 +39,13 @@ def test_mask_lets_a_token_see_itself_and_the_past(solution, draw):
 @matches_reference
 def test_queries_are_the_last_positions(solution, draw):
     """With more keys than queries, the last query sees every key and the one before it all but the last."""
-    mask = solution.attention.causal_mask
-    return {"three of seven": mask(3, 7), "one of four": mask(1, 4), "as many": mask(4, 4)}
+    mask, (queries, earlier) = solution.attention.causal_mask, two_sizes(draw)
+    return {
+        "three of seven": mask(3, 7),
+        "one of four": mask(1, 4),
+        "as many": mask(4, 4),
+        "some of many": mask(queries, earlier + queries),
+    }
 
 
 @part("attention.causal_mask")
@@ -42,8 +53,8 @@ def test_queries_are_the_last_positions(solution, draw):
 @matches_reference
 def test_mask_is_made_on_the_device_asked_for(solution, draw):
     """The mask lies on the device that was asked for."""
-    mask = solution.attention.causal_mask
-    return {"device": str(mask(3, device="meta").device), "mask": mask(3, 4, device=draw.device)}
+    mask, (queries, earlier) = solution.attention.causal_mask, two_sizes(draw)
+    return {"device": str(mask(3, device="meta").device), "mask": mask(queries, earlier + queries, device=draw.device)}
 
 
 @part("attention.causal_mask")
@@ -51,8 +62,14 @@ def test_mask_is_made_on_the_device_asked_for(solution, draw):
 @matches_reference
 def test_more_queries_than_keys_are_refused(solution, draw):
     """Queries without a key of their own are a ValueError; a single token sees itself."""
-    mask = solution.attention.causal_mask
-    return {"too few keys": refusal(lambda: mask(5, 3)), "single": mask(1), "pair": mask(2)}
+    mask, (keys, more) = solution.attention.causal_mask, two_sizes(draw)
+    return {
+        "too few keys": refusal(lambda: mask(5, 3)),
+        "single": mask(1),
+        "pair": mask(2),
+        "more queries than keys": refusal(lambda: mask(keys + more, keys)),
+        "more keys than queries": mask(keys, keys + more),
+    }
 
 
 @part("attention.scaled_dot_product_attention")

@@ -101,7 +101,8 @@ def test_gelu_is_exact(solution, draw):
 def test_gelu_fades_and_grows(solution, draw):
     """Far below 0 it is 0, far above 0 it is x, and float16 comes back as float16."""
     far, half = draw.tensor([-60.0, -12.0, 12.0, 60.0]), draw.tensor([-400.0, -2.0, 0.5, 400.0], dtype=torch.float16)
-    return {"far": solution.layers.gelu(far), "float16": solution.layers.gelu(half)}
+    gelu, any_far = solution.layers.gelu, draw.uniform(12, 60, 4) * torch.tensor([-1, 1, 1, -1])
+    return {"far": gelu(far), "float16": gelu(half), "any far": gelu(any_far)}
 
 
 @part("layers.gelu")

@@ -124,7 +124,8 @@ def test_vectors_start_at_zero_and_one(solution, draw):
     """Biases start at 0 and the weights of norms at 1, also when init_weights is called once more."""
     model = draw.fill_(build(solution))
     model.init_weights()
-    return {name: parameter for name, parameter in model.named_parameters() if parameter.ndim == 1}
+    vectors = {name: parameter.detach().clone() for name, parameter in model.named_parameters() if parameter.ndim == 1}
+    return vectors | {"logits": draw.fill_(model)(draw.integers(0, 11, 1, 2))}
 
 
 @part("model.GPT")
@@ -133,7 +134,8 @@ def test_vectors_start_at_zero_and_one(solution, draw):
 @matches_reference
 def test_parameters_are_counted_once(solution, draw):
     """n_parameters counts the shared table once, and leaves out the position table if asked."""
-    model, plain = build(solution, vocab_size=50, n_layers=3), build(solution, bias=False)
+    vocab_size, n_positions = draw.integers(50, 100, 2).tolist()
+    model, plain = build(solution, vocab_size, n_positions, n_layers=3), build(solution, vocab_size, bias=False)
     return {
         "all": model.n_parameters(),
         "without positions": model.n_parameters(include_positions=False),

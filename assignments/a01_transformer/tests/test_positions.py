@@ -6,12 +6,18 @@ from gradescope_utils.autograder_utils.decorators import weight
 from autograder.check import matches_reference, parameter_table, part, refusal, same, satisfies
 
 
+def drawn_base(draw):
+    """A base between 50 and 1000, so far below the usual 10,000."""
+    return float(draw.uniform(50, 1000))
+
+
 @part("positions.sinusoidal_positions")
 @weight(2)
 @matches_reference
 def test_sine_and_cosine_of_one_angle_stand_side_by_side(solution, draw):
     """Channels 2i and 2i + 1 of row p hold the sine and the cosine of the same angle, p · base^(−2i / d_model)."""
-    return {"table": solution.positions.sinusoidal_positions(40, 10)}
+    n_positions, pairs = int(draw.integers(40, 100)), int(draw.integers(5, 25))
+    return {"table": solution.positions.sinusoidal_positions(n_positions, 2 * pairs)}
 
 
 @part("positions.sinusoidal_positions")
@@ -19,7 +25,7 @@ def test_sine_and_cosine_of_one_angle_stand_side_by_side(solution, draw):
 @matches_reference
 def test_base_sets_the_longest_wavelength(solution, draw):
     """Another base gives other wavelengths."""
-    return {"table": solution.positions.sinusoidal_positions(9, 6, base=50.0)}
+    return {"table": solution.positions.sinusoidal_positions(9, 6, base=drawn_base(draw))}
 
 
 @part("positions.sinusoidal_positions")
@@ -27,7 +33,7 @@ def test_base_sets_the_longest_wavelength(solution, draw):
 @satisfies(same("here", "later"))
 def test_product_of_two_positions_depends_on_their_distance(solution, draw):
     """Rows that are three positions apart have the same dot product wherever they stand."""
-    table = solution.positions.sinusoidal_positions(30, 16)
+    table = solution.positions.sinusoidal_positions(30, 16, base=drawn_base(draw))
     return {"here": table[0] @ table[3], "later": table[20] @ table[23]}
 
 
@@ -38,7 +44,7 @@ def test_low_precision_table_still_counts_every_position(solution, draw):
     """A bfloat16 table is computed in float32 and rounded at the end, so that position 599 is not taken for 600."""
     return {
         "last rows": solution.positions.sinusoidal_positions(600, 4, dtype=torch.bfloat16)[-40:],
-        "double": solution.positions.sinusoidal_positions(3, 4, dtype=torch.float64),
+        "double": solution.positions.sinusoidal_positions(3, 4, drawn_base(draw), torch.float64),
     }
 
 
@@ -47,8 +53,12 @@ def test_low_precision_table_still_counts_every_position(solution, draw):
 @matches_reference
 def test_odd_width_is_refused_and_the_smallest_tables_are_right(solution, draw):
     """An odd d_model is a ValueError; one position or two channels are no special case."""
-    table = solution.positions.sinusoidal_positions
-    return {"odd": refusal(lambda: table(4, 7)), "one position": table(1, 8), "two channels": table(5, 2)}
+    table, n_positions, pairs = solution.positions.sinusoidal_positions, int(draw.integers(2, 50)), int(draw.integers(2, 50))
+    return {
+        "odd": refusal(lambda: table(n_positions, 2 * pairs + 1)),
+        "one position": table(1, 2 * pairs),
+        "two channels": table(n_positions, 2),
+    }
 
 
 @part("positions.LearnedPositions")

@@ -105,10 +105,10 @@ def test_targets_that_do_not_fit_are_refused(solution, draw):
 @satisfies(all_of(same("tokens", "alike")))
 def test_perplexity_counts_equal_choices(solution, draw):
     """Among n equally likely tokens the perplexity is n; where float64 ends it is infinite, not an error."""
-    losses = [0.0, 0.7, 5.0, 700.0]
+    losses, count = [0.0, 0.7, draw.uniform(2.0, 9.0).item(), 700.0], int(draw.integers(20, 5000))
     return {
-        "tokens": solution.loss.perplexity(math.log(50)),
-        "alike": 50.0,
+        "tokens": solution.loss.perplexity(math.log(count)),
+        "alike": float(count),
         "values": [solution.loss.perplexity(loss) for loss in losses],
         "infinite": [math.isinf(solution.loss.perplexity(loss)) for loss in (720.0, math.inf)],
     }
@@ -119,10 +119,10 @@ def test_perplexity_counts_equal_choices(solution, draw):
 @matches_reference
 def test_bits_per_byte_compares_tokenizers(solution, draw):
     """The loss of all tokens together, in bits, shared among the bytes; counts of 0 are a ValueError."""
-    bits = solution.loss.bits_per_byte
+    bits, loss, count = solution.loss.bits_per_byte, draw.uniform(1.0, 4.0).item(), int(draw.integers(50, 500))
     return {
         "bytes": bits(math.log(2), 10, 10),
-        "long tokens": bits(2.5, 100, 420),
+        "long tokens": bits(loss, count, 420),
         "large": bits(1.5, 10**9, 4 * 10**9),
         "no bytes": refusal(lambda: bits(1.0, 5, 0)),
         "no tokens": refusal(lambda: bits(1.0, 0, 5)),

@@ -49,9 +49,13 @@ def test_matrices_decay_and_vectors_do_not(solution, draw):
     model = small()
     names = {parameter: name for name, parameter in model.named_parameters()}
     groups = solution.optim.parameter_groups(model, 0.3)
+    axes = draw.integers(0, 4, 12).tolist()
+    drawn = nn.ParameterDict({f"p{i}": nn.Parameter(torch.zeros((1,) * n), requires_grad=n > 0) for i, n in enumerate(axes)})
+    others = {parameter: name for name, parameter in drawn.named_parameters()}
     return {
         "decay": [group["weight_decay"] for group in groups],
         "names": [", ".join(names[parameter] for parameter in group["params"]) for group in groups],
+        "of drawn axes": [", ".join(others[p] for p in group["params"]) for group in solution.optim.parameter_groups(drawn, 0.3)],
     }
 
 
@@ -222,7 +226,7 @@ def test_short_gradients_are_left_alone(solution, draw):
 @matches_reference
 def test_norm_survives_float16(solution, draw):
     """Gradients whose squares float16 cannot hold have a finite norm, and stay float16."""
-    found = with_gradients(draw.tensor([300.0, -400.0], torch.float16), draw.tensor([[1200.0]], torch.float16))
+    found = with_gradients(draw.tensor([300.0, -400.0], torch.float16), draw.uniform(900.0, 1500.0, 1, 1, dtype=torch.float16))
     norm = solution.optim.clip_gradients(found, 130.0)
     return {"norm": norm, "clipped": [p.grad for p in found]}
 
@@ -240,7 +244,7 @@ def test_gradients_that_are_not_finite_are_left_alone(solution, draw):
         "norms": f"{float(clip(infinite, 1.0))}, {float(clip(undefined, 1.0))}",
         "infinite": [p.grad for p in infinite],
         "beside NaN": undefined[1].grad,
-        "with one without": clip(with_gradients(draw.tensor([6.0, 8.0])) + without, 20.0),
+        "with one without": clip(with_gradients(draw.uniform(5.0, 9.0, 2)) + without, 20.0),
         "no gradient": refusal(lambda: clip(without, 1.0)),
         "no norm": refusal(lambda: clip(infinite, 0.0)),
     }

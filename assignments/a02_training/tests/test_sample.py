@@ -72,7 +72,11 @@ def test_exactly_k_stay_of_equal_ones(solution, draw):
     """Of equal logits the lower tokens stay, so that there are exactly k."""
     logits = draw.tensor([[1.0, 3.0, 1.0, 1.0, 3.0], [2.0, 2.0, 2.0, 2.0, 2.0]])
     kept = solution.sample.keep_top_k(torch.zeros(1000), 3)
-    return {f"k {k}": solution.sample.keep_top_k(logits, k) for k in (1, 2, 3)} | {"of many": kept.isfinite().nonzero()}
+    levels = draw.integers(0, 2, 3, 8).to(logits)  # many are equal
+    return {f"k {k}": solution.sample.keep_top_k(logits, k) for k in (1, 2, 3)} | {
+        "of many": kept.isfinite().nonzero(),
+        "of two levels": solution.sample.keep_top_k(levels, 3),
+    }
 
 
 @part("sample.keep_top_p")
@@ -82,7 +86,8 @@ def test_smallest_set_that_reaches_p_stays(solution, draw):
     """The likeliest tokens stay, up to and including the one that crosses p; at least one does, and p = 1 keeps all."""
     logits = torch.stack([draw.tensor([0.1, 0.45, 0.05, 0.25, 0.15]), draw.tensor([0.02, 0.02, 0.02, 0.92, 0.02])]).log() + 3
     return {f"p {p}": solution.sample.keep_top_p(logits, p) for p in (0.01, 0.4, 0.6, 0.8, 0.97, 1.0)} | {
-        "row": solution.sample.keep_top_p(logits[0], 0.5)
+        "row": solution.sample.keep_top_p(logits[0], 0.5),
+        "drawn": solution.sample.keep_top_p(draw.normal(3, 9), 0.7),
     }
 
 
@@ -124,7 +129,8 @@ def test_no_temperature_takes_the_likeliest(solution, draw):
     Sampling, probs = solution.sample.Sampling, solution.sample.next_token_probabilities
     logits = draw.tensor([[1.0, 4.0, 4.0, -2.0], [0.5, 0.5, 0.5, 0.5], [0.0, 0.001, 0.0, 0.002]])
     return {f"temperature {t}": probs(logits, Sampling(t)) for t in (0.0, 1e-8, 1e-3)} | {
-        "with all the rest": probs(logits, Sampling(0.0, 2, 0.5, 1.5), logits > 0.9)
+        "with all the rest": probs(logits, Sampling(0.0, 2, 0.5, 1.5), logits > 0.9),
+        "drawn": probs(draw.normal(6, 9), Sampling(0.0)),
     }
 
 
@@ -192,14 +198,17 @@ def test_a_row_does_not_depend_on_its_neighbours(solution, draw):
 @matches_reference
 def test_text_ends_at_the_stop_token(solution, draw):
     """A row ends where it meets the stop token, which is left out; the others go on up to max_new_tokens."""
-    follow = 20.0 * torch.eye(6)[[1, 2, 3, 4, 5, 0]]  # each token is followed by the next one
+    a, b, c, d, e, stop, *_ = circle = draw.uniform(0.0, 1.0, 9).argsort().tolist()
+    follow = torch.zeros(9, 9)
+    for token, following in zip(circle, [*circle[1:], a], strict=True):
+        follow[token, following] = 20.0  # each token is followed by the next one of a drawn circle
     model, greedy = chain(follow), solution.sample.Sampling(temperature=0.0)
-    sequences = lambda *prompts, n=4: [row(t) for t in solution.sample.generate(model, prompts, n, greedy, stop_token=5)]
+    sequences = lambda *prompts, n=4: [row(t) for t in solution.sample.generate(model, prompts, n, greedy, stop_token=stop)]
     return {
-        "three": sequences([0, 1], [3], [4]),
-        "prompt may hold it": sequences([5], [4, 5, 2]),
-        "none asked for": sequences([2], n=0),
-        "without a stop": row(solution.sample.generate(model, [[3]], 9, greedy)[0]),
+        "three": sequences([a, b], [d], [e]),
+        "prompt may hold it": sequences([stop], [e, stop, c]),
+        "none asked for": sequences([c], n=0),
+        "without a stop": row(solution.sample.generate(model, [[d]], 9, greedy)[0]),
     }
 
 
@@ -282,7 +291,9 @@ def test_only_the_generator_decides_about_a_text(solution, draw):
     model, before = chain(torch.zeros(50, 50)), torch.get_rng_state()
     sequence = lambda seed: solution.sample.generate(model, [[1], [2, 3]], 20, generator=torch.Generator().manual_seed(seed))
     first = sequence(5)
+    likeliest = solution.sample.generate(chain(draw.normal(50, 50)), [[1]], 12, solution.sample.Sampling(temperature=0.0))
     return {
+        "likeliest": row(likeliest[0]),
         "again": first == sequence(5),
         "another": first == sequence(6),  # 40 tokens out of 50 agree by chance once in 10^67
         "random state untouched": torch.equal(before, torch.get_rng_state()),

@@ -71,7 +71,18 @@ def test_every_submodule_gets_its_mode_back(solution, draw):
     model.eval()
     with solution.train.evaluating(model):
         pass
-    return {"inside": inside, "afterwards": afterwards, "after an error": after_error, "of one in evaluation": modes()}
+    in_evaluation = modes()
+    for module, training in zip(model.modules(), draw.bernoulli(0.5, 100).tolist(), strict=False):
+        module.training = training
+    with solution.train.evaluating(model):
+        pass
+    return {
+        "inside": inside,
+        "afterwards": afterwards,
+        "after an error": after_error,
+        "of one in evaluation": in_evaluation,
+        "of a mixed one": [module.training for module in model.modules()],
+    }
 
 
 @part("train.evaluate")
@@ -175,6 +186,7 @@ def test_overfitting_is_a_run_of_bad_validations(solution, draw):
         "too few": [1.0, 2.0],
         "none": [],
     }
+    courses |= {f"drawn {n}": [float(loss) for loss in draw.integers(0, 6, 5)] for n in range(8)}
     answers = {name: [bool(overfits(losses, patience)) for patience in (1, 2, 3)] for name, losses in courses.items()}
     return answers | {"no patience": refusal(lambda: overfits([1.0, 2.0], 0))}
 

@@ -12,9 +12,9 @@ from autograder.check import matches_reference, needs, part, refusal, satisfies
 TRAINED = ("ablation.steps_to",)
 
 
-def made_up(solution, row, seed, losses, norms=(1.0,), seconds=0.1, parameters=10):
-    """A run with these losses, measured every 25 steps."""
-    steps = tuple(25 * (i + 1) for i in range(len(losses)))
+def made_up(solution, row, seed, losses, norms=(1.0,), seconds=0.1, parameters=10, every=25):
+    """A run with these losses, measured every so many steps."""
+    steps = tuple(every * (i + 1) for i in range(len(losses)))
     tokens = tuple(1024 * step for step in steps)
     return solution.ablation.Run(row, seed, parameters, steps, tokens, tuple(losses), tuple(norms), seconds)
 
@@ -29,8 +29,8 @@ def fields(line):
 @matches_reference
 def test_rows_differ_in_what_they_are_named_after(solution, draw):
     """Six rows from the old parts to the new; sizes, biases and start are those that were given, whatever else it says."""
-    found = {}
-    for name, given in (("plain", {}), ("other", {"bias": True, "mlp": "gelu", "n_kv_heads": 1, "init_std": 0.1, "window": 7})):
+    found, drawn = {}, {"init_std": float(draw.uniform(0.1, 1)), "window": int(draw.integers(1, 100))}
+    for name, given in (("plain", {}), ("other", {"bias": True, "mlp": "gelu", "n_kv_heads": 1, **drawn})):
         rows = solution.ablation.ablation_rows(solution.model.ModelConfig(13, 8, 8, 2, 1, **given))
         switched = ("norm", "mlp", "positions", "bias", "n_kv_heads", "window", "d_model", "init_std")
         found[name] = {"order": " | ".join(rows)} | {row: {key: getattr(c, key) for key in switched} for row, c in rows.items()}
@@ -133,12 +133,13 @@ def test_time_of_a_step_is_measured(solution, draw):
 @matches_reference
 def test_the_first_step_that_reaches_a_loss_counts(solution, draw):
     """The first measured step at or below the target, also if the loss rises again; None if it never gets there."""
-    run = made_up(solution, "all", 0, [3.0, 1.5, 2.0, 1.0, 1.25])
+    run = made_up(solution, "all", 0, [3.0, 1.5, 2.0, 1.0, 1.25], every=int(draw.integers(5, 5000)))
     return {str(target): solution.ablation.steps_to(run, target) for target in (5.0, 1.5, 1.75, 1.0, 0.99)}
 
 
-def rows(solution):
-    """Three rows with three seeds, not all of which reach their target."""
+def rows(solution, draw):
+    """Three rows with three seeds, not all of which reach their target. All losses are higher by the same drawn number."""
+    more = float(draw.uniform(0, 1))
     losses = {
         "all": [[2.0, 0.9, 0.4], [2.0, 1.25, 0.75], [1.5, 1.25, 1.375]],
         "baseline": [[2.5, 1.5, 0.875], [2.25, 1.5, 1.0], [3.0, 2.0, 1.25]],
@@ -149,7 +150,8 @@ def rows(solution):
         for number, (row, of_row) in enumerate(losses.items()):
             norms = [1.0 + seed, 0.5 * number, 4.0 - seed, 0.25]
             name = "".join(list(row))  # another object than the name that it is compared with
-            runs.append(made_up(solution, name, seed, of_row[seed], norms, 0.125 * (seed + 1) * (number + 1), 10 + number))
+            lifted = [loss + more for loss in of_row[seed]]
+            runs.append(made_up(solution, name, seed, lifted, norms, 0.125 * (seed + 1) * (number + 1), 10 + number))
     return runs
 
 
@@ -159,7 +161,7 @@ def rows(solution):
 @matches_reference
 def test_differences_are_taken_seed_by_seed(solution, draw):
     """Mean and deviation of the last losses; differences to the baseline of the same seed; shares of steps, each with its own target."""
-    return {line.row: fields(line) for line in solution.ablation.summarise(rows(solution))}
+    return {line.row: fields(line) for line in solution.ablation.summarise(rows(solution, draw))}
 
 
 @part("ablation.summarise")
@@ -168,7 +170,7 @@ def test_differences_are_taken_seed_by_seed(solution, draw):
 @matches_reference
 def test_where_there_is_nothing_to_say_it_says_none(solution, draw):
     """One seed has no deviation, the baseline no difference to itself, a seed without baseline none either; no run is a ValueError."""
-    summarise, runs = solution.ablation.summarise, rows(solution)
+    summarise, runs = solution.ablation.summarise, rows(solution, draw)
     single = [run for run in runs if run.seed == 0]
     orphan = [run for run in runs if run.row != "baseline" or run.seed == 1]
     alone = [run for run in runs if run.row == "norm"]

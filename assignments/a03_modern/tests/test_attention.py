@@ -23,6 +23,11 @@ def rotation_of(positions, head_dim):
     return RotaryEmbedding(head_dim)(positions, torch.get_default_dtype())
 
 
+def any_positions(draw):
+    """Positions of some queries and of some keys, in any order."""
+    return draw.integers(0, 12, 6), draw.integers(0, 12, 9)
+
+
 @part("attention.window_mask")
 @weight(1)
 @matches_reference
@@ -33,6 +38,7 @@ def test_a_query_sees_what_came_before(solution, draw):
         "sequence": mask(positions, positions),
         "late": mask(positions[4:] + 70, positions + 69),
         "one": mask(positions[3:4], positions),
+        "any positions": mask(*any_positions(draw)),
     }
 
 
@@ -45,6 +51,7 @@ def test_window_counts_the_query_itself(solution, draw):
     return {f"window {w}": mask(positions, positions, w) for w in (1, 2, 3, 20)} | {
         "no room": refusal(lambda: mask(positions, positions, 0)),
         "fewer than no sinks": refusal(lambda: mask(positions, positions, 2, -1)),
+        "any positions": mask(*any_positions(draw), 4),
     }
 
 
@@ -59,6 +66,7 @@ def test_sinks_are_seen_by_all_that_come_later(solution, draw):
         "more sinks than room": mask(positions, positions, 1, 5),
         "no window": mask(positions, positions, None, 3),
         "late": mask(positions[:2] + 1000, torch.tensor([0, 1, 2, 997, 998, 999, 1000, 1001]), 3, 1),
+        "any positions": mask(*any_positions(draw), 3, 4),
     }
 
 
@@ -69,7 +77,12 @@ def test_padding_is_seen_by_nobody(solution, draw):
     """A position below 0 is not seen and sees nothing; keys may stand in any order; each sequence has its own positions."""
     queries, keys = torch.tensor([[-1, 0, 1], [4, 5, 6]]), torch.tensor([[-1, -1, 1, 0], [6, 3, -1, 5]])
     mask = solution.attention.window_mask
-    return {"all": mask(queries, keys), "window": mask(queries, keys, 2), "sinks": mask(queries, keys, 1, 4)}
+    return {
+        "all": mask(queries, keys),
+        "window": mask(queries, keys, 2),
+        "sinks": mask(queries, keys, 1, 4),
+        "any positions": mask(draw.integers(-1, 5, 2, 4), draw.integers(-1, 5, 2, 6)),
+    }
 
 
 @part("attention.grouped_attention")

@@ -43,6 +43,7 @@ def test_hidden_size_is_rounded_up_to_a_multiple(solution, draw):
         "multiples of 8": [size(d) for d in (1, 2, 5, 64, 100, 384, 4095)],
         "multiples of 1": [size(d, 1) for d in (1, 2, 4, 5, 64)],
         "multiples of 256": [size(d, 256) for d in (64, 768, 4096)],
+        "any": [size(d, 8) for d in draw.integers(1, 5000, 3).tolist()],
     }
 
 
@@ -54,6 +55,7 @@ def test_hidden_size_that_fits_stays(solution, draw):
     size = solution.ffn.hidden_size
     return {
         "fits": [size(3), size(48), size(96), size(3, 1), size(768, 2048)],
+        "any that fit": [size(3 * d) for d in draw.integers(1, 2000, 3).tolist()],
         "nothing": refusal(lambda: size(0)),
         "no multiple": refusal(lambda: size(8, 0)),
     }

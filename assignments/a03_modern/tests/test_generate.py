@@ -65,7 +65,8 @@ def as_tensor(sequences, width=None):
 @matches_reference
 def test_prompts_end_in_the_last_column(solution, draw):
     """Shorter prompts are filled up on the left with token 0 and position −1, and count from 0 at their own first token."""
-    tokens, positions = solution.generate.pad_left([[7, 8, 9], [5], [3, 4], [1, 2, 3, 4, 5]])
+    drawn = draw.integers(1, 100, 11).tolist()
+    tokens, positions = solution.generate.pad_left([drawn[:3], drawn[3:4], drawn[4:6], drawn[6:]])
     return {"tokens": tokens, "positions": positions}
 
 
@@ -74,11 +75,11 @@ def test_prompts_end_in_the_last_column(solution, draw):
 @matches_reference
 def test_prompts_may_be_one_or_equal_but_not_empty(solution, draw):
     """One prompt, prompts of one length, or of a single token need no padding; without a token there is nothing to go on from."""
-    pad = solution.generate.pad_left
+    pad, (a, b, c) = solution.generate.pad_left, draw.integers(1, 100, 3).tolist()
     return {
-        "one": list(pad([[4, 0, 4]])),
-        "equal": list(pad([(1, 2), (0, 3)])),
-        "single": list(pad([[6], [0]])),
+        "one": list(pad([[a, 0, b]])),
+        "equal": list(pad([(a, b), (0, c)])),
+        "single": list(pad([[c], [0]])),
         "empty": refusal(lambda: pad([[1], []])),
         "none": refusal(lambda: pad([])),
     }
@@ -247,13 +248,14 @@ def test_model_is_left_as_it_was(solution, draw):
     """The model is used in evaluation mode without gradients; every submodule keeps its mode, torch's own generator its state."""
     model = build(given(), draw).train()
     model.blocks[0].eval()
-    seen, before = [], torch.get_rng_state()
-    hook = lambda module, inputs, out: seen.append([module.training, out.requires_grad])
-    model.register_forward_hook(hook)
+    seen, logits, before = [], [], torch.get_rng_state()
+    model.register_forward_hook(lambda module, inputs, out: seen.append([module.training, out.requires_grad]))
+    model.register_forward_hook(lambda module, inputs, out: logits.append(out[:, -1]))
     sequences = solution.generate.generate(model, [[3, 1], [8]], 4, generator=torch.Generator().manual_seed(draw.seed))
     return {
         "lengths": [len(sequence) for sequence in sequences],
         "in training, with gradients": seen,
+        "logits behind the prompts": logits[:1],
         "afterwards": [model.training, model.blocks[0].training, model.blocks[1].training],
         "own generator untouched": torch.equal(before, torch.get_rng_state()),
         "no prompt": refusal(lambda: solution.generate.generate(model, [[1], []], 2)),

@@ -254,8 +254,9 @@ def test_model_starts_as_gpt2_does(solution, draw):
 @matches_reference
 def test_each_layer_has_a_cache_of_its_own(solution, draw):
     """New caches are one object a layer, with heads of keys; of constant size if no capacity is given, which needs a window."""
-    model = build(solution, n_heads=4, n_kv_heads=2, n_layers=3, window=4, sinks=2)
-    whole, rolling = model.new_caches(3, 7), model.new_caches(1)
+    window, sinks, batch_size, capacity = draw.integers(3, 12, 4).tolist()
+    model = build(solution, n_heads=4, n_kv_heads=2, n_layers=3, window=window, sinks=sinks)
+    whole, rolling = model.new_caches(batch_size, capacity), model.new_caches(1)
     with_other_weights = build(solution).to(torch.float16).new_caches(2, 5)
     return {
         "different": [len({id(cache) for cache in caches}) for caches in (whole, rolling)],

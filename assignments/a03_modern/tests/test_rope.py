@@ -42,6 +42,11 @@ def falls(leaf, lengths):
     return holds
 
 
+def drawn_base(draw):
+    """A base between 50 and 1000, so far below the usual 10,000."""
+    return float(draw.uniform(50, 1000))
+
+
 @part("rope.frequencies")
 @weight(1)
 @matches_reference
@@ -50,7 +55,7 @@ def test_rates_fall_from_one_to_nearly_one_over_base(solution, draw):
     rates = solution.rope.frequencies
     return {
         "usual": rates(10),
-        "base 50": rates(8, 50.0),
+        "another base": rates(8, drawn_base(draw)),
         "slow ones": rates(64)[-4:],
         "long sequences": rates(16, 500_000.0)[-2:],
     }
@@ -62,7 +67,12 @@ def test_rates_fall_from_one_to_nearly_one_over_base(solution, draw):
 def test_odd_width_is_refused(solution, draw):
     """Channels are rotated in pairs: an odd head_dim, or none at all, is a ValueError; one pair is enough."""
     rates = solution.rope.frequencies
-    return {"odd": refusal(lambda: rates(7)), "none": refusal(lambda: rates(0)), "one pair": rates(2), "two pairs": rates(4)}
+    return {
+        "odd": refusal(lambda: rates(7)),
+        "none": refusal(lambda: rates(0)),
+        "one pair": rates(2),
+        "two pairs": rates(4, drawn_base(draw)),
+    }
 
 
 @part("rope.rotate")
@@ -150,8 +160,14 @@ def test_there_are_two_layouts(solution, draw):
 @matches_reference
 def test_first_channels_stand_before_second_ones(solution, draw):
     """The half-split layout has the first channel of every pair, then the second of every pair; an odd width is a ValueError."""
-    order = solution.rope.half_order
-    return {"ten": order(10), "six": order(6), "two": order(2), "odd": refusal(lambda: order(5))}
+    order, pairs = solution.rope.half_order, draw.integers(2, 60, 2).tolist()
+    return {
+        "ten": order(10),
+        "six": order(6),
+        "two": order(2),
+        "odd": refusal(lambda: order(5)),
+        "any": [order(2 * n) for n in pairs],
+    }
 
 
 @part("rope.half_order")
@@ -225,7 +241,7 @@ def test_scores_survive_a_change_of_layout(solution, draw):
 @matches_reference
 def test_nothing_is_trained_and_nothing_saved(solution, draw):
     """There are no parameters and no entry of a state dict, before use and after; an odd width is a ValueError."""
-    rotary = solution.rope.RotaryEmbedding(6)
+    rotary = solution.rope.RotaryEmbedding(6, drawn_base(draw))
     fresh = list(rotary.state_dict())
     cos, sin = rotary(torch.arange(9), torch.get_default_dtype())
     return {
@@ -244,8 +260,8 @@ def test_nothing_is_trained_and_nothing_saved(solution, draw):
 def test_angle_is_absolute_position_times_rate(solution, draw):
     """Cosines and sines are those of position · rate for positions in any order, from anywhere, each row with its own."""
     real = torch.get_default_dtype()
-    decoding = solution.rope.RotaryEmbedding(8)(torch.tensor([700]), real)
-    rows = solution.rope.RotaryEmbedding(6, 100.0)(torch.tensor([[4, 5, 6], [0, 31, 2]]), real)
+    decoding = solution.rope.RotaryEmbedding(8)(draw.integers(500, 5000, 1), real)
+    rows = solution.rope.RotaryEmbedding(6, 100.0)(draw.integers(0, 50, 2, 3), real)
     return {"decoding": torch.stack(decoding), "rows": torch.stack(rows)}
 
 
@@ -255,7 +271,7 @@ def test_angle_is_absolute_position_times_rate(solution, draw):
 @matches_reference
 def test_table_grows_with_the_text(solution, draw):
     """Short sequences first, then longer ones, then what lies beyond any table, then short ones again: always the same angles."""
-    rotary, real = solution.rope.RotaryEmbedding(4, 500.0), torch.get_default_dtype()
+    rotary, real = solution.rope.RotaryEmbedding(4, drawn_base(draw)), torch.get_default_dtype()
     asked = {"short": [0, 1, 2], "next": [3], "long": [2, 40, 299], "beyond": [8190, 8192, 20_011], "short again": [1, 298]}
     return {name: torch.stack(rotary(torch.tensor(positions), real)) for name, positions in asked.items()}
 
@@ -306,7 +322,7 @@ def test_scores_of_bfloat16_depend_on_the_distance_alone(solution, draw):
 def test_angles_are_exact_where_texts_are_long(solution, draw):
     """At 40 000 an angle in float32 is 0.002 off; yours are right there too, also for a model that was cast to bfloat16."""
     positions, real = torch.tensor([39_999, 8_191, 65_535, 40_961]), torch.get_default_dtype()
-    rotary = solution.rope.RotaryEmbedding(32).to(torch.bfloat16)
+    rotary = solution.rope.RotaryEmbedding(32, drawn_base(draw)).to(torch.bfloat16)
     return {
         "cos, sin": torch.stack(rotary(positions, real)),
         "table": torch.stack(rotary(torch.tensor([5000, 5001]), real)),
@@ -322,7 +338,8 @@ def test_angles_are_exact_where_texts_are_long(solution, draw):
 def test_scaled_rates_turn_the_pairs(solution, draw):
     """With a scaling its rates are used, and its magnitude multiplies cosines and sines, also where no table reaches."""
     scaling, positions = solution.scaling.Scaling, torch.tensor([0, 3, 130, 90_000])
-    kinds = scaling("linear", 4.0), scaling("ntk", 4.0), scaling("yarn", 4.0, 128)
+    factor = float(draw.uniform(2, 8))
+    kinds = scaling("linear", factor), scaling("ntk", factor), scaling("yarn", factor, 128)
     build = solution.rope.RotaryEmbedding
     return {kind.kind: torch.stack(build(8, 1000.0, kind)(positions, torch.get_default_dtype())) for kind in kinds}
 
@@ -333,7 +350,7 @@ def test_scaled_rates_turn_the_pairs(solution, draw):
 @satisfies(all_of(at_most("tables computed", 20), at_most("longest table", 20_000)), random=("tables computed", "longest table"))
 def test_tables_are_kept_for_the_next_token(solution, draw):
     """For 400 tokens one by one tables are computed a few times, not 400; a position in the millions builds no table up to it."""
-    rotary, sizes, real = solution.rope.RotaryEmbedding(4), [], torch.get_default_dtype()
+    rotary, sizes, real = solution.rope.RotaryEmbedding(4, drawn_base(draw)), [], torch.get_default_dtype()
     compute = rotary.compute
     rotary.compute = lambda positions: (sizes.append(positions.numel()), compute(positions))[1]
     steps = [rotary(torch.tensor([[position]]), real)[0] for position in range(400)]
@@ -364,7 +381,7 @@ def test_bound_is_the_mean_length_of_partial_sums(solution, draw):
     return {
         "five pairs": solution.rope.decay_bound(distances, theta),
         "one pair": solution.rope.decay_bound(distances, theta[:1]),
-        "double": solution.rope.decay_bound(distances, draw.tensor([0.5, 0.25], dtype=torch.float64)),
+        "double": solution.rope.decay_bound(distances, draw.uniform(0.1, 1, 2, dtype=torch.float64)),
     }
 
 
@@ -375,4 +392,5 @@ def test_bound_is_the_mean_length_of_partial_sums(solution, draw):
 def test_bound_falls_with_the_distance(solution, draw):
     """With the paper's rates the bound is largest at distance 0 and falls from segment to segment, though in waves."""
     theta = solution.rope.frequencies(128).to(torch.get_default_dtype())
-    return {"bound": solution.rope.decay_bound(torch.arange(256), theta)}
+    bound = solution.rope.decay_bound
+    return {"bound": bound(torch.arange(256), theta), "far": bound(draw.integers(256, 2000, 4), theta)}

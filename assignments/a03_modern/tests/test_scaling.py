@@ -11,13 +11,19 @@ def rates(draw, head_dim, base=10_000.0):
     return draw.tensor([base ** (-2 * i / head_dim) for i in range(head_dim // 2)])
 
 
+def drawn_factor(draw):
+    """How many times longer sequences become."""
+    return float(draw.uniform(2, 10))
+
+
 @part("scaling.linear")
 @weight(1)
 @matches_reference
 def test_linear_slows_every_pair_alike(solution, draw):
     """Every rate is divided by the factor, as if positions were; a factor of 1 changes nothing."""
     theta = rates(draw, 8)
-    return {"by 4": solution.scaling.linear(theta, 4.0), "by 1": solution.scaling.linear(theta, 1.0)}
+    linear = solution.scaling.linear
+    return {"by 4": linear(theta, 4.0), "by 1": linear(theta, 1.0), "by any factor": linear(theta, drawn_factor(draw))}
 
 
 @part("scaling.ntk")
@@ -27,7 +33,7 @@ def test_ntk_takes_a_larger_base(solution, draw):
     """The fastest pair stays, the slowest is slowed in full, those between as a larger base has them; a single pair stays."""
     ntk = solution.scaling.ntk
     return {
-        "five pairs": ntk(rates(draw, 10), 4.0),
+        "five pairs": ntk(rates(draw, 10), drawn_factor(draw)),
         "two pairs": ntk(rates(draw, 4, 100.0), 8.0),
         "one pair": ntk(rates(draw, 2), 8.0),
     }
@@ -38,8 +44,9 @@ def test_ntk_takes_a_larger_base(solution, draw):
 @satisfies(same("scaled", "of a larger base"))
 def test_ntk_is_the_table_of_another_base(solution, draw):
     """The scaled rates are those of the base times factor^(d / (d − 2))."""
-    scaled = solution.scaling.ntk(rates(draw, 64), 3.0)
-    return {"scaled": scaled, "of a larger base": rates(draw, 64, 10_000.0 * 3.0 ** (64 / 62))}
+    factor = drawn_factor(draw)
+    scaled = solution.scaling.ntk(rates(draw, 64), factor)
+    return {"scaled": scaled, "of a larger base": rates(draw, 64, 10_000.0 * factor ** (64 / 62))}
 
 
 @part("scaling.yarn")
@@ -50,7 +57,7 @@ def test_yarn_slows_pairs_by_how_seldom_they_turn(solution, draw):
     """Between the two limits a pair keeps a share of its rate that grows linearly with its rotations in the trained length."""
     yarn = solution.scaling.yarn
     return {
-        "512 positions": yarn(rates(draw, 32), 4.0, 512),
+        "512 positions": yarn(rates(draw, 32), drawn_factor(draw), 512),
         "100 positions": yarn(rates(draw, 16, 500.0), 10.0, 100),
         "one pair": yarn(rates(draw, 2), 4.0, 100),
     }
@@ -62,9 +69,9 @@ def test_yarn_slows_pairs_by_how_seldom_they_turn(solution, draw):
 @satisfies(same("fast", "fast before"))
 def test_yarn_leaves_fast_pairs_alone(solution, draw):
     """What rotates 32 times or more in the trained length keeps its rate; what does not come round once is slowed in full."""
-    theta = rates(draw, 64)
-    scaled = solution.scaling.yarn(theta, 4.0, 2048)
-    return {"fast": scaled[:8], "fast before": theta[:8] * 1, "slow": scaled[-12:] * 4, "between": scaled[8:-12]}
+    theta, factor = rates(draw, 64), drawn_factor(draw)
+    scaled = solution.scaling.yarn(theta, factor, 2048)
+    return {"fast": scaled[:8], "fast before": theta[:8] * 1, "slow": scaled[-12:] * factor, "between": scaled[8:-12]}
 
 
 @part("scaling.yarn")
@@ -73,10 +80,10 @@ def test_yarn_leaves_fast_pairs_alone(solution, draw):
 @matches_reference
 def test_yarn_takes_other_limits(solution, draw):
     """slow and fast, in full rotations, say where the ramp begins and ends."""
-    theta = rates(draw, 24)
+    theta, factor = rates(draw, 24), drawn_factor(draw)
     return {
-        "narrow": solution.scaling.yarn(theta, 8.0, 1000, slow=2.0, fast=3.0),
-        "wide": solution.scaling.yarn(theta, 8.0, 1000, slow=0.125, fast=100.0),
+        "narrow": solution.scaling.yarn(theta, factor, 1000, slow=2.0, fast=3.0),
+        "wide": solution.scaling.yarn(theta, factor, 1000, slow=0.125, fast=100.0),
     }
 
 
@@ -91,6 +98,6 @@ def test_yarn_by_one_changes_nothing(solution, draw):
     return {
         "by 1": solution.scaling.yarn(theta, 1.0, 300),
         "before": theta * 1,
-        "by 16": solution.scaling.yarn(theta, 16.0, 300),
+        "by any factor": solution.scaling.yarn(theta, drawn_factor(draw), 300),
         "double": solution.scaling.yarn(double, 2.0, 400),
     }

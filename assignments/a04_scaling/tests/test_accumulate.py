@@ -51,8 +51,10 @@ def test_targets_that_count(solution, draw):
     zeros = torch.zeros(2, 3, dtype=torch.int64)
     micro_batches = [tuple(x[:3] for x in batch), tuple(x[3:] for x in batch)]
     total = count(micro_batches)
+    drawn = padded(draw, 8, 60, draw.integers(0, 61, 8).tolist())
     return {
         "total": total,
+        "drawn": [count([tuple(x[i : i + 1] for x in drawn)]) for i in range(8)],
         "kind": type(total).__name__,
         "zeros": count([(zeros, zeros)]),
         "none": [count([]), count([tuple(x[2:3] for x in batch)])],
@@ -78,7 +80,8 @@ def test_padding_alone_is_zero(solution, draw):
     """Where no target counts the sum is 0 and its gradient 0, not NaN, whatever the logits are."""
     logits = draw.normal(2, 3, 5, scale=1e4).requires_grad_()
     loss = solution.accumulate.summed_loss(logits, torch.full((2, 3), IGNORE))
-    return {"loss": loss, "grad": draw.backward(loss)}
+    beside = solution.accumulate.summed_loss(draw.normal(1, 2, 5), torch.tensor([[2, IGNORE]]))
+    return {"loss": loss, "grad": draw.backward(loss), "beside a target": beside}
 
 
 @part("accumulate.summed_loss")
@@ -190,9 +193,13 @@ def test_autocast_is_on_where_it_is_asked_for(solution, draw):
     solution.accumulate.accumulate_gradients(model, micro_batches, dtype=torch.bfloat16)
     lower = list(seen)
     solution.accumulate.accumulate_gradients(model, micro_batches)
+    full = list(seen[2:])
+    for in_bfloat16 in draw.bernoulli(0.5, 10).tolist():
+        solution.accumulate.accumulate_gradients(model, micro_batches, **({"dtype": torch.bfloat16} if in_bfloat16 else {}))
     return {
         "bfloat16": lower,
-        "float32": [one.split()[0] for one in seen[2:]],
+        "float32": [one.split()[0] for one in full],
+        "drawn": [one.split()[0] for one in seen[4:]],
         "off afterwards": torch.is_autocast_enabled("cpu"),
         "kinds": all(p.grad.dtype == p.dtype for p in model.parameters()),
     }

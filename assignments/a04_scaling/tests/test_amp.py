@@ -88,7 +88,7 @@ def test_restored_scaler_goes_on(solution, draw):
     two.load_state_dict(state)
     at_once = [float(two.scale), two.good_steps]
     course = []
-    for finite in (True, True, True, True, False, True):
+    for finite in (True, True, True, True, False, True, *draw.bernoulli(0.8, 20).tolist()):
         one.update(finite)
         two.update(finite)
         course.append([float(one.scale), float(two.scale), one.good_steps, two.good_steps])
@@ -278,6 +278,9 @@ def test_step_in_sixteen_bits(solution, draw):
     scaler = solution.amp.Scaler(scale=256.0)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.5)
     step = solution.amp.training_step(model, optimizer, [batch(draw, [4, 2]), batch(draw, [1])], scaler, torch.float16, 0.5)
+    for lower in draw.bernoulli(0.5, 10).tolist():
+        dtype = torch.float16 if lower else torch.bfloat16
+        solution.amp.training_step(model, optimizer, [batch(draw, [2])], scaler, dtype, 0.5)
     return {
         "autocast": seen,
         "skipped": step.skipped,

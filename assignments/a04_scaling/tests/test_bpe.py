@@ -135,6 +135,7 @@ def test_special_texts_stand_at_odd_places(solution, draw):
         "nothing": split("", SPECIAL),
         "no specials": split("a<|end|>b", []),
         "of an iterator": split("a<|end|>b", iter(["<|end|>"])),
+        "drawn": " ¦ ".join(split(letters(draw, 14, ("x", "<|end|>", "[s]", "<|end|", "er", "]")), SPECIAL)),
     }
 
 
@@ -148,6 +149,7 @@ def test_longest_special_text_counts_and_signs_mean_themselves(solution, draw):
         "longest": split("x<|end|>er<|end|>e", SPECIAL),
         "longest of three": split("aaaa", ["a", "aaa", "aa"]),
         "from the left": split("abcd", ["bcd", "ab"]),
+        "drawn": " ¦ ".join(split(letters(draw, 16, "ab"), ["a", "aaa", "aa"])),
         "signs": split("a.c(x)abc**<s>", [".", "(x)", "**", "<s>"]),
         "brackets": split("s [s] end |", ["[s]", "<|end|>"]),
     }
@@ -177,6 +179,7 @@ def test_special_texts_are_cut_out_first(solution, draw):
     """Special texts are not counted, and nothing reaches across one: "the[s]cat" holds "the" and "cat"."""
     count = solution.bpe.count_pretokens
     text = "the[s]cat <|end|> a  <|end|>er the<|end|>the"
+    text += letters(draw, 14, (" the", " cat", "<|end|>", "[s]", "er", "  "))
     return {"with": counted(count([text], SPECIAL)), "without": counted(count([text]))}
 
 
@@ -189,6 +192,7 @@ def test_texts_come_one_by_one(solution, draw):
     count = solution.bpe.count_pretokens
     return {
         "three": counted(count(iter(["the ca", "t the", " cat", ""]))),
+        "drawn": counted(count(letters(draw, 12, ("the", " ca", "t", " ")) for _ in range(3))),
         "other pattern": counted(count(["ab, cd  ef", "ab"], pattern=r"\w|\W+")),
         "all at once": counted(count(["the ca" + "t the"])),
     }
@@ -216,6 +220,7 @@ def test_pairs_that_overlap_are_taken_from_the_left(solution, draw):
     merge = solution.bpe.merge
     runs = {str(n): row(merge([4] * n, (4, 4), 9)) for n in range(2, 8)}
     return runs | {
+        "drawn": row(merge(draw.integers(3, 5, 24).tolist(), (4, 4), 9)),
         "between others": row(merge([4, 4, 4, 1, 4, 4, 4, 4, 1], (4, 4), 9)),
         "new is old": row(merge([9, 4, 4, 9, 4], (9, 4), 9)),
     }
@@ -227,12 +232,14 @@ def test_pairs_that_overlap_are_taken_from_the_left(solution, draw):
 @matches_reference
 def test_first_merges_of_a_small_table(solution, draw):
     """Pairs are counted within words, times the count of their word; the example of the handout gives its three merges."""
-    train = solution.bpe.train_merges
+    train, words = solution.bpe.train_merges, (b"ab", b"cd", b"ef", b"gh", b"ij", b"kl", b"mn")
+    counts = [2 + 3 * place for place in draw.uniform(0, 1, 7).argsort().tolist()]  # no two are equal
     return {
         "handout": pairs(train({b"abab": 2, b"aba": 1, b"bb": 3}, 3)),
         "count of the word": pairs(train({b"xy": 5, b"ab": 2, b"cab": 2}, 2)),
         "within words": pairs(train({b"ab": 1, b"ba": 1, b"a": 50, b"b": 50}, 4)),
         "none": pairs(train({b"abab": 2}, 0)),
+        "drawn counts": pairs(train(dict(zip(words, counts, strict=True)), 7)),
     }
 
 
@@ -247,6 +254,7 @@ def test_lowest_of_equal_pairs_wins(solution, draw):
     return {
         "all once": pairs(train(dict.fromkeys(words, 3), 7)),
         "backwards": pairs(train(dict.fromkeys(words[::-1], 3), 7)),
+        "drawn": pairs(train({letters(draw, 2, "abcxyz").encode(): 3 for _ in range(8)}, 5)),
         "merged ones too": pairs(train({b"\xff\xfe": 4, b"ab": 4, b"abz": 2, b"\xff\xfez": 2, b"cabd": 1}, 9)),
     }
 
@@ -273,7 +281,8 @@ def test_counts_follow_every_merge(solution, draw):
 @matches_reference
 def test_training_ends_when_no_pair_is_left(solution, draw):
     """Pairs that stand there only once are merged as well; with words of one token each there is nothing left to merge."""
-    train, words = solution.bpe.train_merges, {b"abcde": 1, b"xy": 1, b"q": 9}
+    drawn = bytes(97 + place for place in draw.uniform(0, 1, 8).argsort().tolist())  # eight letters, each once
+    train, words = solution.bpe.train_merges, {drawn: 1, b"xy": 1, b"q": 9}
     seen = {"all": pairs(train(words, 50)), "nothing": len(train({}, 5)), "single bytes": len(train({b"a": 3, b"b": 2}, 5))}
     return seen | {"words": " ".join(f"{word.decode()} {count}" for word, count in words.items())}
 
@@ -364,7 +373,7 @@ def test_ids_are_those_of_tiktoken(solution, draw):
 def test_special_texts_are_tokens_only_where_they_are_allowed(solution, draw):
     """Special texts become one token if allowed, the longest that fits; in a text that others wrote they are ordinary text."""
     tokenizer = solution.bpe.Tokenizer(MERGES, SPECIAL)
-    text = "the<|end|> cat[s]<|end|>er the end"
+    text = "the<|end|> cat[s]<|end|>er the end" + letters(draw, 12, (" the", "<|end|>", "[s]", "er", " cat"))
     return {
         "allowed": row(tokenizer.encode(text, allow_special=True)),
         "not allowed": row(tokenizer.encode(text)),
@@ -385,7 +394,13 @@ def test_special_texts_are_tokens_only_where_they_are_allowed(solution, draw):
 def test_chunks_give_the_tokens_of_the_whole(solution, draw):
     """However a text is cut into chunks its tokens are those of the whole, and they come before the last chunk is read."""
     tokenizer = solution.bpe.Tokenizer(MERGES, SPECIAL)
-    text = "I'll<|end|>er see  the\r\n  cat[s]" + FABLE[:300] + "".join(ODD) + "<|end|> you've it'"
+    text = (
+        "I'll<|end|>er see  the\r\n  cat[s]"
+        + FABLE[:300]
+        + "".join(ODD)
+        + "<|end|> you've it'"
+        + letters(draw, 30, "the ca\r\n'ld1")
+    )
     cut = lambda size: [text[start : start + size] for start in range(0, len(text), size)]
     whole = {allow: tokenizer.encode(text, allow_special=allow) for allow in (False, True)}
     sizes = ((1, True), (2, False), (3, True), (7, False), (50, True), (10_000, False))
@@ -408,7 +423,7 @@ def test_chunks_give_the_tokens_of_the_whole(solution, draw):
 def test_file_is_encoded_as_it_is(solution, draw):
     """Tokens of a file are those of its text: UTF-8 whatever the machine's encoding, line ends as they are."""
     tokenizer, path = solution.bpe.Tokenizer(MERGES, SPECIAL), Path("some.txt")
-    path.write_bytes("a\r\nthe é\rcat\n\n的<|end|> the end".encode())
+    path.write_bytes(("a\r\nthe é\rcat\n\n的<|end|> the end" + letters(draw, 30, "thec é的\r\n")).encode())
     broken = Path("broken.txt")
     broken.write_bytes(b"the cat \xe9 the")
     return {
@@ -436,6 +451,7 @@ def test_decoding_joins_bytes_first(solution, draw):
         "of an iterator": decode(iter([256, 145, 141])),
         "round trips": [tokenizer.decode(tokenizer.encode(text)) == text for text in ODD],
         "nothing": decode([]),
+        "drawn": decode(draw.integers(0, 262, 14).tolist()),
     }
 
 
@@ -445,7 +461,7 @@ def test_decoding_joins_bytes_first(solution, draw):
 @matches_reference
 def test_saved_tokenizer_comes_back(solution, draw):
     """What was saved and loaded gives the same tokens, with its pattern and specials; a file of something else is a ValueError."""
-    build, path = solution.bpe.Tokenizer, Path("ours.json")
+    build, path, drawn = solution.bpe.Tokenizer, Path("ours.json"), letters(draw, 12, (" the", "é<end>", "[s]", " take"))
     build(MERGES, ["é<end>", "[s]"], r"\s+|[^\s]+").save("ours.json")
     again = build.load("ours.json")
     again.save(path)
@@ -473,7 +489,7 @@ def test_saved_tokenizer_comes_back(solution, draw):
         except Exception as error:
             refused[name] = type(error).__name__
     return {
-        "tokens": row(again.encode("the cat, there é<end>[s] take", allow_special=True)),
+        "tokens": row(again.encode("the cat, there é<end>[s] take" + drawn, allow_special=True)),
         "merges": pairs(again.merges),
         "special": again.special,
         "pattern": again.pattern,
@@ -531,7 +547,7 @@ def test_a_large_file_needs_no_more_memory_than_a_small_one(solution, draw):
 def test_tokenizer_for_a_text(solution, draw):
     """Bytes, merges and specials together are as many as asked for, trained on all texts but the specials in them."""
     train = solution.bpe.train
-    tokenizer = train([FABLE, "<|end|>".join(["ab"] * 30), "ab  ab"], 320, SPECIAL)
+    tokenizer = train([FABLE, "<|end|>".join(["ab"] * 30), "ab  ab", letters(draw, 900, "abcdef ")], 320, SPECIAL)
     plain = train([FABLE], 300, pattern=r"[\w\s]+|.")
     return {
         "merges": pairs(tokenizer.merges),

@@ -206,7 +206,7 @@ def test_other_parts_are_refused(solution, draw):
 @matches_reference
 def test_four_kinds_of_chance(solution, draw):
     """The states of Python, NumPy, PyTorch and each CUDA device come back under these names, and taking them draws nothing."""
-    seed(8)
+    seed(int(draw.integers(1, 10**6)))
     before = random.getstate(), torch.get_rng_state()
     state = solution.checkpoint.random_state()
     kinds = {type(leaf).__name__ for leaf in leaves(state)}
@@ -235,7 +235,7 @@ def leaves(tree):
 @matches_reference
 def test_state_of_chance_stays_what_it_was(solution, draw):
     """What is drawn later does not change a state that was taken: put back, it gives the numbers that came then."""
-    seed(9)
+    seed(int(draw.integers(1, 10**6)))
     state = solution.checkpoint.random_state()
     first = drawn()
     for _ in range(700):  # past the end of NumPy's table, which is made anew in place
@@ -251,9 +251,10 @@ def test_state_of_chance_stays_what_it_was(solution, draw):
 @matches_reference
 def test_chance_goes_on_from_there(solution, draw):
     """After other seeds and other draws, Python, NumPy and PyTorch draw on from the state, waiting normal values included."""
-    seed(10)
+    first = int(draw.integers(1, 10**6))
+    seed(first)
     state = solution.checkpoint.random_state()
-    seed(11)
+    seed(first + 1)
     drawn()
     solution.checkpoint.restore_random_state(state)
     once = drawn()
@@ -348,7 +349,8 @@ def test_name_leads_to_the_old_file_or_the_new_one(solution, draw):
     path = folder / "last"
     path.write_bytes(b"an old checkpoint" * 100)
     os.link(path, "kept")  # a second name for the old file
-    events = watched(solution.checkpoint, lambda: solution.checkpoint.write(path, {"step": 2, "weight": draw.normal(500)}))
+    state = {"step": int(draw.integers(1, 10**6)), "weight": draw.normal(500)}
+    events = watched(solution.checkpoint, lambda: solution.checkpoint.write(path, state))
     names = [event[1:] for event in events if event[0] == "name"]
     return {
         "moves": len(names),
@@ -464,7 +466,7 @@ def test_foreign_file_is_refused_and_nothing_in_it_runs(solution, draw):
     ):
         Path(name).write_bytes(content)
     torch.save({"weight": Runs()}, "saved by torch")
-    solution.checkpoint.write("own", {"step": 5})
+    solution.checkpoint.write("own", {"step": int(draw.integers(1, 10**6))})
     names = ("pickle", "text", "a model of others", "another format", "zeros", "saved by torch")
     return {
         "refused": {name: met(lambda name=name: read(name)) for name in names},
@@ -482,6 +484,7 @@ def test_interval_of_least_loss(solution, draw):
     wrong = ((0.0, 10.0), (1.0, -3.0), (math.nan, 1.0))
     return {
         "half a minute": young(30.0, 14_400.0),
+        "drawn": young(draw.uniform(1.0, 90.0).item(), 3_600.0),
         "long": young(2.0, 1e6),
         "refused": [refusal(lambda a=a: young(*a)) for a in wrong],
     }
@@ -495,6 +498,7 @@ def test_what_failures_cost_on_average(solution, draw):
     expected = solution.checkpoint.expected_seconds
     return {
         "usual": expected(36_000.0, 900.0, 30.0, 120.0, 14_400.0),
+        "drawn": expected(36_000.0, 900.0, draw.uniform(10.0, 60.0).item(), 120.0, draw.uniform(5_000.0, 20_000.0).item()),
         "many failures": expected(600.0, 60.0, 10.0, 20.0, 50.0),
         "free restart": expected(600.0, 60.0, 10.0, 0.0, 80.0),
         "free saving": expected(600.0, 60.0, 0.0, 30.0, 80.0),

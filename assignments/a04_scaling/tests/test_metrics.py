@@ -26,7 +26,7 @@ def strictly(line):
 def test_line_is_json_for_everyone(solution, draw):
     """One line with step and values; NaN and infinities are texts that `float` reads; digits are kept."""
     values = {"loss": 2.5, "norm": 1 / 3, "small": 1e-30, "count": 7, "nan": math.nan, "up": math.inf, "down": -math.inf}
-    line = solution.metrics.json_line(3, values)
+    line = solution.metrics.json_line(3, values := values | {"drawn": draw.normal().item()})
     return {
         "row": strictly(line),
         "ends": line[-1] == "\n",
@@ -42,7 +42,7 @@ def test_line_is_json_for_everyone(solution, draw):
 def test_half_a_line_at_the_end_is_left_out(solution, draw):
     """A killed run leaves half a line, which is left out, as are steps after `up_to`; half a line elsewhere is a ValueError."""
     read, path = solution.metrics.read_json_lines, Path("log")
-    rows = [{"step": step, "loss": 1 / step, "note": "é"} for step in (1, 2, 3, 5)]
+    rows = [{"step": step, "loss": draw.normal().item(), "note": "é"} for step in (1, 2, 3, 5)]
     text = "".join(json.dumps(row) + "\n" for row in rows)
     path.write_text(text + '{"step": 6, "lo', encoding="utf-8")
     seen = {"killed": read(path), "up to 3": read(str(path), 3), "up to 4": read(path, up_to=4), "up to 0": len(read(path, 0))}
@@ -87,8 +87,9 @@ def test_norm_of_all_gradients_together(solution, draw):
 @matches_reference
 def test_operations_of_a_token(solution, draw):
     """Six for each weight, and attention over the whole context in each layer; the example of the handout."""
-    flops = solution.metrics.flops_per_token
+    flops, drawn = solution.metrics.flops_per_token, draw.integers(2, 5000, 4).tolist()
     return {
+        "drawn": flops(*drawn),
         "handout": flops(124_000_000, 12, 768, 1024),
         "weights alone": flops(1000, 0, 64, 128),
         "attention": flops(0, 3, 16, 10),
@@ -114,7 +115,8 @@ def test_speed_is_that_since_the_last_look(solution, draw):
     clock = Clock()
     throughput, plain = solution.metrics.Throughput(2000, peak=1e6, clock=clock), solution.metrics.Throughput(10, clock=clock)
     readings = []
-    for tokens, seconds in ((300, 2.0), (500, 4.0), (10, 8.0)):
+    drawn = zip(draw.integers(100, 500, 3).tolist(), (draw.integers(16, 64, 3) / 8).tolist(), strict=True)
+    for tokens, seconds in ((300, 2.0), (500, 4.0), (10, 8.0), *drawn):
         throughput.count(tokens)
         throughput.count(7)
         plain.count(tokens)

@@ -75,6 +75,15 @@ def test_when_nothing_is_open(rows):
     assert next_step(fault) == ["Nothing else is open. Please tell your instructor about the fault."]
 
 
+def test_a_check_that_was_not_tried_is_not_where_to_begin(rows):
+    """A timed check, for example, stands before the plain one that ran into its time limit."""
+    part = "attention.causal_mask"
+    own = [row for row in rows if row.check.part == part]
+    reasons = {own[0].id: Reason.NOT_TRIED, own[1].id: Reason.TIMEOUT}
+    changed = [replace(row, status=Status.FAILED, reason=reasons[row.id]) if row.id in reasons else row for row in rows]
+    assert f"(check {own[1].number})" in next_step(Report(ASSIGNMENT, changed, 2))[0]
+
+
 def test_a_check_without_points_comes_last_and_needs_long(rows):
     """A check that runs on request carries no points, so it is next only when nothing with points is open."""
     request = replace(rows[0], max_points=0.0, points=0.0, check=replace(rows[0].check, on_request=True))

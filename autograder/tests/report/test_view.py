@@ -10,6 +10,8 @@ from autograder.report.terminal import _COLOURS
 from autograder.report.view import RowView, format_points, view_report
 from autograder.tests.report.test_html import MIXED, check, report
 
+BY_HAND = {"name": "by_hand", "title": "on paper", "number": 1, "points": 0.0, "max_points": 5.0}
+
 
 def test_every_tone_has_a_colour_on_the_terminal_and_on_the_page():
     page = render_page(MIXED)
@@ -44,6 +46,24 @@ def test_a_message_is_read_once_and_a_mistake_is_explained_once():
     assert [(row.same, row.again) for row in view.rows] == [(False, False), (True, True)]
     other = view_report(report(check("a", "failed", **wrong), check("b", "failed", **wrong | {"message": "out[1] differs"})))
     assert [(row.same, row.again) for row in other.rows] == [(False, False), (False, False)]
+
+
+def test_what_several_checks_print_alike_stands_at_the_first_that_is_read():
+    """That is one that fails. The others print nothing of their own, so they are only counted."""
+    loud = {"output": "imported\n"}
+    checks = [check("a", "passed", **loud), check("b", "failed", reason="todo", **loud), check("c", "failed", **loud)]
+    view = view_report(report(*checks, check("d", "passed", output="else"), check("e", "passed")))
+    assert [row.output for row in view.rows] == ["", "", "imported", "else", ""]
+    assert [row.others for row in view.rows] == [0, 0, 2, 0, 0]
+    assert view.rows[2].printed == "It printed (the same in 2 other checks)" and view.rows[3].printed == "It printed"
+    assert "the same in 2 other checks" in render_page(report(*checks))
+
+
+def test_a_problem_on_paper_has_nothing_to_debug():
+    wrong = {"reason": "value", "message": "not the number"}
+    assert not RowView.of(check("x", "failed", part="by_hand", **wrong)).can_be_debugged
+    assert RowView.of(check("x", "failed", **wrong)).can_be_debugged
+    assert "Alone:" not in render_page(report(check("x", "failed", part="by_hand", **wrong), parts=[BY_HAND]))
 
 
 def test_rows_of_another_machine_stand_by_themselves_and_are_counted():

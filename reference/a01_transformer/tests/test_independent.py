@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import nn
 
 pytestmark = pytest.mark.usefixtures("float64")
-MODULES = ("positions", "attention", "layers", "block", "model", "inspect")
+MODULES = ("positions", "attention", "layers", "block", "model", "diagnostics")
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +212,7 @@ def test_gpt_is_hugging_faces_gpt2(solution):
     tokens = torch.randint(50, (2, 16))
     out, expected = model(tokens), theirs(tokens, output_attentions=True)
     assert_same(out, expected.logits, 1e-11)
-    assert_same(solution.inspect.attention_maps(model, tokens), torch.stack(expected.attentions))
+    assert_same(solution.diagnostics.attention_maps(model, tokens), torch.stack(expected.attentions))
     out.logsumexp(-1).sum().backward()
     expected.logits.logsumexp(-1).sum().backward()
     wanted = {name: parameter.grad for name, parameter in theirs.named_parameters()}
@@ -238,17 +238,17 @@ def test_looking_inside_leaves_no_trace(solution):
     model.blocks[0].mlp.eval()
     before = [module.training for module in model.modules()]
     tokens = torch.randint(11, (2, 6))
-    maps = solution.inspect.attention_maps(model, tokens)
+    maps = solution.diagnostics.attention_maps(model, tokens)
     assert maps.shape == (2, 2, 2, 6, 6)
     assert not maps.requires_grad
-    assert_same(maps, solution.inspect.attention_maps(model, tokens))
+    assert_same(maps, solution.diagnostics.attention_maps(model, tokens))
     with pytest.raises(ValueError, match=r"in the vocabulary|must lie in"):
-        solution.inspect.attention_maps(model, tokens + 11)
+        solution.diagnostics.attention_maps(model, tokens + 11)
     assert [module.training for module in model.modules()] == before
     with pytest.raises(ValueError, match=r"token_embedding\.weight"):
-        solution.inspect.gradient_norms(model)
+        solution.diagnostics.gradient_norms(model)
     model(tokens).square().sum().backward()
-    norms = solution.inspect.gradient_norms(model)
+    norms = solution.diagnostics.gradient_norms(model)
     assert list(norms) == ["embedding", "blocks.0", "blocks.1", "norm"]
     total = nn.utils.clip_grad_norm_(model.parameters(), math.inf).item()
     assert math.isclose(math.hypot(*norms.values()), total, rel_tol=1e-12)

@@ -120,6 +120,7 @@ def test_the_first_words_of_the_title_name_the_package(title, package):
         ("a11", "Sound", "Gates", "got 'Gates'"),
         ("a11", "Sound", "class", "got 'class'"),
         ("a11", "Sound", "demo", "is none of by_hand, demo"),
+        ("a11", "Sound", "inspect", "Python has a module 'inspect'"),
     ],
 )
 def test_what_cannot_be_made_is_refused_and_nothing_is_written(tmp_path, name, title, module, sentence):

@@ -124,8 +124,8 @@ def test_a_mended_check_grades_everyone_anew(toy, small, tmp_path):
     folder, to, _ = small
     shutil.copytree(to, tmp_path / "out")
     with course_copy(toy.root, tmp_path / "course") as course:
-        golden = course.root / "assignments/a90_toy/tests/golden/test_sums.json"
-        golden.write_text(golden.read_text() + "\n")
+        checks = course.root / "assignments/a90_toy/tests/test_sums.py"
+        checks.write_text(checks.read_text() + "\n# mended\n")
         done = course.run("batch", "a90", "--from", str(folder), "--to", str(tmp_path / "out"), module="tools")
     assert "3 submissions, 3 graded now" in done.stdout, done.stderr
 

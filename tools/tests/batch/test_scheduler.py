@@ -150,12 +150,12 @@ def test_a_worker_that_is_killed_loses_nothing_and_nothing_counts_twice(toy, cla
 @pytest.mark.slow
 def test_a_worker_with_another_grader_is_refused(toy, classmates, tmp_path):
     shutil.copytree(toy.root, tmp_path / "course")
-    golden = tmp_path / "course/assignments/a90_toy/tests/golden/test_sums.json"
-    golden.write_text(golden.read_text() + "\n")
+    checks = tmp_path / "course/assignments/a90_toy/tests/test_sums.py"
+    checks.write_text(checks.read_text() + "\n# mended\n")
     other = toy.environment() | {"COURSE_DIR": str(tmp_path / "course")}
     with cluster(other, tmp_path, workers=1) as (address, _):
         done = run(toy, "--from", classmates, "--to", tmp_path / "out", "--scheduler", address)
-    assert done.returncode == 3 and "has another grader or other checks" in done.stderr, done.stderr
+    assert done.returncode == 3 and "has another grader, other checks or other official inputs" in done.stderr, done.stderr
     assert "Traceback" not in done.stderr
 
 

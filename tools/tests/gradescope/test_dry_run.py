@@ -509,14 +509,14 @@ def test_the_scripts_are_sound(zip_of_a01):
     [
         pytest.param("a01 perfect", (), (), 100, marks=pytest.mark.long),
         pytest.param("a01 stubs", None, (), 0, marks=pytest.mark.long),
-        pytest.param("a01 half done", ("block.py", "model.py", "inspect.py", "by_hand.toml"), (), 66, marks=pytest.mark.long),
+        pytest.param("a01 half done", ("block.py", "model.py", "diagnostics.py", "by_hand.toml"), (), 66, marks=pytest.mark.long),
         ("a01 missing files", (), ("block.py", "by_hand.toml"), 86),
     ],
 )
 def test_dry_run_of_a01(zip_of_a01, tmp_path, say, name, stubs, gone, score):
     folder, empty = tmp_path / "s", HERE.root / "assignments/a01_transformer"
     folder.mkdir()
-    for file in ("positions.py", "attention.py", "layers.py", "block.py", "model.py", "inspect.py", "by_hand.toml"):
+    for file in ("positions.py", "attention.py", "layers.py", "block.py", "model.py", "diagnostics.py", "by_hand.toml"):
         if file not in gone:
             shutil.copy((empty if stubs is None or file in stubs else HERE.reference / "a01_transformer") / file, folder / file)
     run = dry_run(zip_of_a01, folder, tmp_path / "results")

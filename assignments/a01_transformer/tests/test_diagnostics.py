@@ -1,4 +1,4 @@
-"""Checks of inspect.py."""
+"""Checks of diagnostics.py."""
 
 import torch
 from gradescope_utils.autograder_utils.decorators import weight
@@ -23,16 +23,16 @@ def build(solution, draw, **rest):
     return draw.fill_(solution.model.GPT(solution.model.GPTConfig(9, 6, 6, 3, n_layers=2, **rest)))
 
 
-@part("inspect.attention_maps")
+@part("diagnostics.attention_maps")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
 def test_maps_are_those_of_each_layer(solution, draw):
     """The maps are (n_layers, batch_size, n_heads, seq_len, seq_len), and each layer sees what the layers below made."""
-    return {"maps": solution.inspect.attention_maps(build(solution, draw).eval(), draw.integers(0, 9, 2, 5))}
+    return {"maps": solution.diagnostics.attention_maps(build(solution, draw).eval(), draw.integers(0, 9, 2, 5))}
 
 
-@part("inspect.attention_maps")
+@part("diagnostics.attention_maps")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
@@ -40,25 +40,25 @@ def test_maps_are_those_of_evaluation(solution, draw):
     """Dropout is off while the maps are made, they carry no gradient, and every submodule keeps its mode."""
     model = build(solution, draw, dropout=0.5).train()
     model.blocks[0].attention.eval()
-    maps = solution.inspect.attention_maps(model, draw.integers(0, 9, 1, 4))
+    maps = solution.diagnostics.attention_maps(model, draw.integers(0, 9, 1, 4))
     modules = {"model": model, "first attention": model.blocks[0].attention, "second attention": model.blocks[1].attention}
     return {"maps": maps, "with gradient": maps.requires_grad, "in training": {n: m.training for n, m in modules.items()}}
 
 
-@part("inspect.attention_maps")
+@part("diagnostics.attention_maps")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
 def test_maps_leave_nothing_behind(solution, draw):
     """No hook stays on the model, and it keeps its mode also when the tokens were refused."""
     model, tokens = build(solution, draw, dropout=0.5).train(), draw.integers(0, 9, 1, 7)
-    refused = refusal(lambda: solution.inspect.attention_maps(model, tokens))
-    maps = solution.inspect.attention_maps(model, tokens[:, :3])
+    refused = refusal(lambda: solution.diagnostics.attention_maps(model, tokens))
+    maps = solution.diagnostics.attention_maps(model, tokens[:, :3])
     hooks = sum(len(module._forward_hooks) + len(module._forward_pre_hooks) for module in model.modules())
     return {"refused": refused, "maps": maps, "hooks left": hooks, "still in training": all(m.training for m in model.modules())}
 
 
-@part("inspect.gradient_norms")
+@part("diagnostics.gradient_norms")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
@@ -66,23 +66,23 @@ def test_norms_are_those_of_each_layer(solution, draw):
     """Each layer has one number: the length of all its gradients laid end to end."""
     model = build(solution, draw)
     (model(draw.integers(0, 9, 2, 5)) * draw.normal(2, 5, 9)).sum().backward()
-    return {"norms": solution.inspect.gradient_norms(model)}
+    return {"norms": solution.diagnostics.gradient_norms(model)}
 
 
-@part("inspect.gradient_norms")
+@part("diagnostics.gradient_norms")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
 def test_norms_come_in_the_order_of_the_model(solution, draw):
     """The names run from the input to the output; a parameter without a gradient is a ValueError."""
     model = build(solution, draw, bias=False)
-    refused = refusal(lambda: solution.inspect.gradient_norms(model))
+    refused = refusal(lambda: solution.diagnostics.gradient_norms(model))
     model(draw.integers(0, 9, 1, 4)).square().sum().backward()
-    norms = solution.inspect.gradient_norms(model)
+    norms = solution.diagnostics.gradient_norms(model)
     return {"no gradient": refused, "order": ", ".join(norms), "norms": norms}
 
 
-@part("inspect.gradient_norms")
+@part("diagnostics.gradient_norms")
 @needs(*PARTS)
 @weight(1)
 @matches_reference
@@ -90,6 +90,7 @@ def test_norms_survive_float16(solution, draw):
     """Gradients whose squares float16 cannot hold have a finite norm, and they are left as they were."""
     model = build(solution, draw).half()
     for parameter in model.parameters():
-        parameter.grad = torch.full_like(parameter, 300)
-    norms = torch.tensor(list(solution.inspect.gradient_norms(model).values()), dtype=torch.float16)
-    return {"norms": norms, "left alone": all((p.grad == 300).all().item() for p in model.parameters())}
+        parameter.grad = draw.normal(*parameter.shape, scale=300).to(parameter)
+    before = [parameter.grad.clone() for parameter in model.parameters()]
+    norms = torch.tensor(list(solution.diagnostics.gradient_norms(model).values()), dtype=torch.float16)
+    return {"norms": norms, "left alone": all(map(torch.equal, before, (p.grad for p in model.parameters())))}

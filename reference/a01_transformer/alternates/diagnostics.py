@@ -1,11 +1,11 @@
-"""These are other right versions of parts of inspect.py. The tolerances allow for all of these routes."""
+"""These are other right versions of parts of diagnostics.py. The tolerances allow for all of these routes."""
 
 import torch
 
 from tools.author.cases import alternate
 
 
-@alternate("inspect.attention_maps")
+@alternate("diagnostics.attention_maps")
 def layer_by_layer(model, tokens):
     """The model's own pass, spelled out layer by layer; every mode is put back."""
     modes, maps = {module: module.training for module in model.modules()}, []
@@ -24,7 +24,7 @@ def layer_by_layer(model, tokens):
     return torch.stack(maps)
 
 
-@alternate("inspect.gradient_norms")
+@alternate("diagnostics.gradient_norms")
 def one_long_vector(model):
     """The gradients of a layer as one long vector, and its norm."""
     layers = {}

@@ -1,4 +1,4 @@
-"""These are wrong versions of parts of inspect.py, one mistake each. A docstring is the hint that a student reads."""
+"""These are wrong versions of parts of diagnostics.py, one mistake each. A docstring is the hint that a student reads."""
 
 import math
 
@@ -7,7 +7,7 @@ import torch
 from tools.author.cases import misconception
 
 
-@misconception("inspect.attention_maps", pitfall=1, ask="What is model.training before, and what afterwards?")
+@misconception("diagnostics.attention_maps", pitfall=1, ask="What is model.training before, and what afterwards?")
 def model_stays_in_evaluation(model, tokens):
     """The model is left in evaluation mode."""
     model.eval()
@@ -27,7 +27,7 @@ def maps_of(model, tokens):
     return torch.stack(maps)
 
 
-@misconception("inspect.attention_maps", pitfall=1, ask="Was every submodule in training before?")
+@misconception("diagnostics.attention_maps", pitfall=1, ask="Was every submodule in training before?")
 def everything_is_set_to_training(model, tokens):
     """Afterwards the whole model is in training mode, also what was not before."""
     model.eval()
@@ -37,13 +37,13 @@ def everything_is_set_to_training(model, tokens):
         model.train()
 
 
-@misconception("inspect.attention_maps", pitfall=1, ask="Do two calls give the same maps?")
+@misconception("diagnostics.attention_maps", pitfall=1, ask="Do two calls give the same maps?")
 def maps_of_training(model, tokens):
     """The maps are made in the mode the model is in, with dropout if that is training."""
     return maps_of(model, tokens)
 
 
-@misconception("inspect.attention_maps", pitfall=3, ask="What does layer 1 read?")
+@misconception("diagnostics.attention_maps", pitfall=3, ask="What does layer 1 read?")
 def every_layer_reads_the_embeddings(model, tokens):
     """Every layer is shown the embedded tokens, and not what the layers below made of them."""
     modes = [(module, module.training) for module in model.modules()]
@@ -59,7 +59,7 @@ def every_layer_reads_the_embeddings(model, tokens):
             module.training = mode
 
 
-@misconception("inspect.attention_maps", pitfall=3, ask="What stands between the stream and attention?")
+@misconception("diagnostics.attention_maps", pitfall=3, ask="What stands between the stream and attention?")
 def maps_of_the_stream_before_its_norm(model, tokens):
     """Attention is shown the stream itself, and not what the norm makes of it."""
     modes, maps = [(module, module.training) for module in model.modules()], []
@@ -78,7 +78,7 @@ def maps_of_the_stream_before_its_norm(model, tokens):
             module.training = mode
 
 
-@misconception("inspect.attention_maps", pitfall=4, ask="What happens at the model's next forward pass?")
+@misconception("diagnostics.attention_maps", pitfall=4, ask="What happens at the model's next forward pass?")
 def hooks_stay_on_the_model(model, tokens):
     """The hooks that caught the maps stay registered."""
     modes, attention_inputs = [(module, module.training) for module in model.modules()], []
@@ -96,7 +96,7 @@ def hooks_stay_on_the_model(model, tokens):
             module.training = mode
 
 
-@misconception("inspect.attention_maps", pitfall=4, ask="What do the maps keep in memory?")
+@misconception("diagnostics.attention_maps", pitfall=4, ask="What do the maps keep in memory?")
 def maps_hold_on_to_the_graph(model, tokens):
     """The maps are made with gradients, and keep everything alive that they were computed from."""
     modes, maps = [(module, module.training) for module in model.modules()], []
@@ -126,13 +126,13 @@ def gradients_of(model):
     return layers
 
 
-@misconception("inspect.gradient_norms", pitfall=2, ask="How long is the way of 3 east and 4 north?")
+@misconception("diagnostics.gradient_norms", pitfall=2, ask="How long is the way of 3 east and 4 north?")
 def norms_are_added_up(model):
     """The norms of the parameters of a layer are added up."""
     return {layer: sum(g.norm().item() for g in gradients) for layer, gradients in gradients_of(model).items()}
 
 
-@misconception("inspect.gradient_norms", pitfall=2, ask="Does a layer with more parameters have a longer gradient?")
+@misconception("diagnostics.gradient_norms", pitfall=2, ask="Does a layer with more parameters have a longer gradient?")
 def norms_are_averaged(model):
     """The squares are averaged instead of added up."""
     return {
@@ -141,13 +141,13 @@ def norms_are_averaged(model):
     }
 
 
-@misconception("inspect.gradient_norms", ask="What has happened to the root?")
+@misconception("diagnostics.gradient_norms", ask="What has happened to the root?")
 def squares_are_not_rooted(model):
     """The sum of the squares is returned, without its root."""
     return {layer: sum(g.square().sum().item() for g in gradients) for layer, gradients in gradients_of(model).items()}
 
 
-@misconception("inspect.gradient_norms", ask='Which parameters belong to "embedding"?')
+@misconception("diagnostics.gradient_norms", ask='Which parameters belong to "embedding"?')
 def positions_are_left_out_of_the_embedding(model):
     """The gradient of the position table belongs to no layer."""
     gradients_of(model)
@@ -162,7 +162,7 @@ def positions_are_left_out_of_the_embedding(model):
     return {layer: square.sqrt().item() for layer, square in squares.items()}
 
 
-@misconception("inspect.gradient_norms", ask="What is 300 squared in float16?")
+@misconception("diagnostics.gradient_norms", ask="What is 300 squared in float16?")
 def squares_in_low_precision(model):
     """The squares are summed in the dtype of the gradients, and in float16 they overflow."""
     gradients_of(model)

@@ -1,4 +1,4 @@
-"""A progress bar for a class, with the rate and the time left. It is shown on a terminal alone."""
+"""A progress bar for what takes minutes, with the rate and the time left. It is shown on a terminal alone."""
 
 import contextlib
 import sys
@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def bar(title: str) -> Iterator[Callable[[int, int], None]]:
-    """A function of (graded, total) that moves the bar on stderr. Without a terminal it does nothing."""
+    """A function of (done, total) that moves the bar on stderr. Without a terminal it does nothing."""
     if not sys.stderr.isatty():
-        yield lambda graded, total: None
+        yield lambda done, total: None
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -23,10 +23,10 @@ def bar(title: str) -> Iterator[Callable[[int, int], None]]:
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
 
-        def move(graded: int, total: int) -> None:
+        def move(done: int, total: int) -> None:
             if not progress.tasks:  # stored results of an earlier run say nothing about the speed of this one
-                progress.add_task(title, total=total, completed=graded, rate="")
+                progress.add_task(title, total=total, completed=done, rate="")
             task = progress.tasks[0]
-            progress.update(task.id, completed=graded, rate=f"{60 * task.speed:.1f} a minute" if task.speed else "")
+            progress.update(task.id, completed=done, rate=f"{60 * task.speed:.1f} a minute" if task.speed else "")
 
         yield move

@@ -22,7 +22,7 @@ def attention_maps(
     Computed as in evaluation: no dropout, no gradient. Afterwards every submodule is in the mode (train or eval) in
     which it was found, also when something went wrong, and nothing is left behind on the model.
     """
-    # TODO: the weights of each layer, stacked (handout: inspect, step 1).
+    # TODO: the weights of each layer, stacked (handout: diagnostics, step 1).
     # Watch: a layer sees what the layers below made of the tokens; modes may differ from module to module.
     # BEGIN SOLUTION
     modes = [(module, module.training) for module in model.modules()]
@@ -54,7 +54,7 @@ def gradient_norms(model: "GPT") -> dict[str, float]:
     for name, parameter in model.named_parameters():
         if parameter.grad is None:
             raise ValueError(f"{name} has no gradient; call backward() on a loss that depends on it first")
-    # TODO: one number a layer (handout: inspect, step 2).
+    # TODO: one number a layer (handout: diagnostics, step 2).
     # Watch: a norm of many tensors is neither the sum nor the mean of their norms; float16 squares overflow.
     # BEGIN SOLUTION
     squares: dict[str, Tensor] = {}

@@ -22,9 +22,9 @@ def attention_maps(
     Computed as in evaluation: no dropout, no gradient. Afterwards every submodule is in the mode (train or eval) in
     which it was found, also when something went wrong, and nothing is left behind on the model.
     """
-    # TODO: the weights of each layer, stacked (handout: inspect, step 1).
+    # TODO: the weights of each layer, stacked (handout: diagnostics, step 1).
     # Watch: a layer sees what the layers below made of the tokens; modes may differ from module to module.
-    raise NotImplementedError("a01_transformer/inspect.py: attention_maps() is yours to write (handout: inspect, step 1)")
+    raise NotImplementedError("a01_transformer/diagnostics.py: attention_maps() is yours to write (handout: diagnostics, step 1)")
 
 
 def gradient_norms(model: "GPT") -> dict[str, float]:
@@ -36,6 +36,6 @@ def gradient_norms(model: "GPT") -> dict[str, float]:
     for name, parameter in model.named_parameters():
         if parameter.grad is None:
             raise ValueError(f"{name} has no gradient; call backward() on a loss that depends on it first")
-    # TODO: one number a layer (handout: inspect, step 2).
+    # TODO: one number a layer (handout: diagnostics, step 2).
     # Watch: a norm of many tensors is neither the sum nor the mean of their norms; float16 squares overflow.
-    raise NotImplementedError("a01_transformer/inspect.py: gradient_norms() is yours to write (handout: inspect, step 2)")
+    raise NotImplementedError("a01_transformer/diagnostics.py: gradient_norms() is yours to write (handout: diagnostics, step 2)")
