@@ -75,25 +75,18 @@ def watched(clone: Clone, command: str) -> str:
     """Start `make watch`, save a file when the first report is there, and end it by Ctrl-C when the second is."""
     name = re.search(r"A=(\w+)", command)[1]
     path = clone.root / "assignments" / HERE.load(name).package / HERE.load(name).deliverables[0]
-    process = subprocess.Popen(
-        ["env", "--default-signal=INT", *shlex.split(command)],  # what a shell starts in the background ignores Ctrl-C
-        cwd=clone.root,
-        env=clone.surroundings(),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    )
+    command_line = ["env", "--default-signal=INT", *shlex.split(command)]  # what a shell starts in the background ignores Ctrl-C
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     reports, lines = 0, []
-    assert process.stdout is not None
-    for line in process.stdout:
-        lines.append(line)
-        if " of 100 points" in line:
-            reports += 1
-            if reports == 1:
-                time.sleep(10)  # it begins to look out for changes
-                path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
-            else:
-                os.killpg(process.pid, signal.SIGINT)
-    assert process.wait(60) == -signal.SIGINT, "make ends as Ctrl-C ends it"
+    with subprocess.Popen(command_line, cwd=clone.root, env=clone.surroundings(), start_new_session=True, **pipes) as process:
+        for line in process.stdout:
+            lines.append(line)
+            if " of 100 points" in line:
+                reports += 1
+                if reports == 1:
+                    time.sleep(10)  # it begins to look out for changes
+                    path.write_text(path.read_text(encoding="utf-8") + "\n", encoding="utf-8")
+                else:
+                    os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode == -signal.SIGINT, "make ends as Ctrl-C ends it"
     return "".join(lines)
