@@ -2,7 +2,7 @@
 
 import tomllib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from autograder.check.check import Check
@@ -49,7 +49,7 @@ def _cases(runs: ReferenceRuns, folder: Path) -> Iterator[_Extra]:
     for kind, lowest, highest in (("misconceptions", 0.0, 99.99), ("alternates", 100.0, 100.0)):
         for path in filter(Path.exists, (folder / f"{kind}.py", folder / kind)):
             for case in load_cases(path):
-                tree = runs.tree_of(replace(case, name=f"extra_{case.name}"))
+                tree = runs.tree_of(case, f"extra_{case.name}")
                 yield _Extra(f"{kind.removesuffix('s')} {case.name}", tree, lowest, highest)
 
 

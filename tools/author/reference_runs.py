@@ -53,11 +53,14 @@ class ReferenceRuns:
         """The cases of a kind, see `cases_of`."""
         return cases_of(self.assignment, kind)
 
-    def tree_of(self, case: Case) -> Tree:
-        """The reference with one definition replaced, in a tree of its own. ValueError if there is no such definition."""
+    def tree_of(self, case: Case, label: str = "") -> Tree:
+        """The reference with one definition replaced, in a tree of its own. ValueError if there is no such definition.
+
+        label: of the tree, by default the name of the case. A case from elsewhere may have the name of one that is known.
+        """
         name = f"{case.module}.py"
         text = replace_definition((self.reference.folder / name).read_text(encoding="utf-8"), case.qualname, case)
-        return self.tree_with(case.name, name, text)
+        return self.tree_with(label or case.name, name, text)
 
     def tree_with(self, label: str, name: str, text: str) -> Tree:
         """The reference with one file replaced, in a tree of its own. A label has one tree: the first that it was used for."""
