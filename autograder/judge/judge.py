@@ -5,7 +5,7 @@ from enum import StrEnum
 
 from autograder.errors import GraderFault
 from autograder.judge.evidence import Evidence
-from autograder.judge.mismatch import Mismatch, structural_mismatch, value_mismatch
+from autograder.judge.mismatch import Mismatch, not_finite, structural_mismatch, value_mismatch
 from autograder.judge.reason import Reason
 from autograder.observation.golden import Golden
 from autograder.observation.leaf import Observation
@@ -91,7 +91,11 @@ def parity(evidence: Evidence, golden: Golden) -> Mismatch | None:
         if mismatch := structural_mismatch(path, observation[path], expected.value):
             return mismatch
     for path, expected in golden.leaves.items():
-        if not expected.random and (mismatch := value_mismatch(path, observation[path], expected, factor)):
+        if expected.random:  # no value is expected of it, but no judge of chance notices NaN
+            mismatch = not_finite(path, observation[path])
+        else:
+            mismatch = value_mismatch(path, observation[path], expected, factor)
+        if mismatch:
             return mismatch
     return _overwritten(evidence, golden)
 

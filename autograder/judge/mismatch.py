@@ -65,6 +65,21 @@ def value_mismatch(path: str, actual: Leaf, expected: Expected, factor: float) -
     return Mismatch(path, Reason.VALUE, text)
 
 
+def not_finite(path: str, actual: Leaf) -> Mismatch | None:
+    """A leaf that holds NaN or an infinite number. Its golden values do not count."""
+    if not is_float(actual):
+        return None
+    values, _ = numbers(actual)
+    wrong = ~np.isfinite(values)
+    if not wrong.any():
+        return None
+    first = _first(wrong)
+    kind = "NaN" if np.isnan(values[first]) else "infinite"
+    return Mismatch(
+        path, Reason.NONFINITE, f"{path}{_index(first)} is {kind}; {wrong.sum()} of {wrong.size} values are not finite"
+    )
+
+
 def describe_type(leaf: Leaf) -> str:
     """What a leaf is, in a few words: "a float32 tensor of shape (2, 3)", "a tuple", "None"."""
     if isinstance(leaf, Array):

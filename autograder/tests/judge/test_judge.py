@@ -47,6 +47,19 @@ def test_what_is_not_finite_is_never_right(values, place, odd):
     assert departure.reason == "nonfinite" and ("NaN" in departure.text or "infinite" in departure.text)
 
 
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), float("-inf")])
+@pytest.mark.parametrize("all_of_it", [True, False])
+def test_chance_gives_no_number_that_is_not_finite(odd, all_of_it):
+    """A leaf that is random by nature has no golden value, and a bell of NaN satisfies no bound and breaks none."""
+    value = torch.from_numpy(np.random.RandomState(0).standard_normal(20_000).astype(np.float32))
+    golden = Golden({"start": Expected(deserialize(serialize({"start": value}))["start"], random=True)})
+    judge = satisfies(gaussian("start", 1.0), random=("start",))
+    assert judge.compare(Evidence(deserialize(serialize({"start": value}))), golden) is None, "the control"
+    value[slice(None) if all_of_it else slice(77, 78)] = odd
+    mismatch = judge.compare(Evidence(deserialize(serialize({"start": value}))), golden)
+    assert mismatch and mismatch.reason in ("nonfinite", "property") and "start" in mismatch.text
+
+
 @given(st.lists(floats, min_size=1, max_size=8), st.integers(0, 7), st.floats(1e-3, 1e3))
 def test_a_value_beyond_the_tolerance_is_wrong(values, place, offset):
     golden = golden_of(out=torch.tensor(values))

@@ -47,6 +47,7 @@ def test_each_thing_that_is_not_as_it_should_be_is_named(toy, tmp_path):
     ]
     assert all(f"- {problem}" in result.stdout for problem in figures["problems"])
 
+
 EXTRA_MISTAKE = """
 from tools.author.cases import misconception
 
