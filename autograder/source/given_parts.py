@@ -15,6 +15,7 @@ from autograder.assignment import Course
 from autograder.errors import GraderFault
 from autograder.source.bindings import bindings, bound_names, defines, own_nodes
 from autograder.source.seal import SUFFIX, seal, unseal
+from autograder.source.source_text import Definition, parse
 
 Place = tuple[str, str]  # a module and a name in it; the name "" stands for all of the module
 
@@ -82,7 +83,7 @@ class GivenParts:
             return
         places.add(place)
         body = _body(self.sources[module])
-        statements = list(bindings(body, name)) if name else body
+        statements = [*bindings(body, name), *_at_work_on(body, {name})] if name else body
         for statement in statements:
             for node in ast.walk(statement):
                 if isinstance(node, ast.ImportFrom) and (origin := self._origin(node)) is not None:
@@ -115,7 +116,7 @@ class GivenParts:
                 wanted = [a for a in statement.names if self._origin(statement) is None or (a.asname or a.name) in names]
                 if wanted:
                     kept.append(ast.ImportFrom(statement.module, wanted, statement.level))
-            elif names & _bound_by(statement):
+            elif names & _bound_by(statement) or statement in _at_work_on(body, names):
                 kept.append(statement)
         return ast.unparse(ast.fix_missing_locations(ast.Module(kept, [])))
 
@@ -137,7 +138,7 @@ def given_files(course: Course, due: str) -> dict[str, bytes]:
 
 @cache
 def _body(source: str) -> list[ast.stmt]:
-    return ast.parse(source).body
+    return parse(source).body
 
 
 def _names_in(statement: ast.stmt) -> set[str]:
@@ -149,10 +150,21 @@ def _bound_by(statement: ast.stmt) -> set[str]:
     return set().union(*map(bound_names, own_nodes(statement)))
 
 
+def _at_work_on(body: list[ast.stmt], names: set[str]) -> list[ast.stmt]:
+    """The statements of a module that change one of these functions or classes: `@plain.register(dict)`, `plain.register(int)(f)`."""
+    changed = names & {statement.name for statement in body if isinstance(statement, Definition)}
+
+    def changes(node: ast.AST) -> bool:
+        return isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in changed
+
+    looked_at = lambda statement: statement.decorator_list if isinstance(statement, Definition) else [statement]
+    return [one for one in body if any(changes(node) for part in looked_at(one) for node in ast.walk(part))]
+
+
 @cache
 def parts_that_checks_import(path: Path, package: str) -> dict[str, frozenset[str]]:
     """The parts of `given.<package>` that each function of a check file imports, itself or by a function that it calls."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
+    tree = parse(path.read_text(encoding="utf-8"))
     functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
     reached: dict[str, set[str]] = {}
     for name in functions:

@@ -7,8 +7,20 @@ turned back into text, so everything that an edit does not name stays as its aut
 import ast
 import bisect
 import re
+import threading
 
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
+
+_parsing = threading.Lock()
+
+
+def parse(source: str) -> ast.Module:
+    """The tree of a source, one at a time: Pythons before 3.11.5 count the depth of all threads in one number and stumble.
+
+    SyntaxError, ValueError, RecursionError, MemoryError: it cannot be parsed.
+    """
+    with _parsing:
+        return ast.parse(source)
 
 
 class SourceText:
@@ -17,7 +29,7 @@ class SourceText:
     def __init__(self, source: str):
         self.text = source.removeprefix("\ufeff")  # some editors put this mark; Python accepts it in files alone
         self.mark = source[: len(source) - len(self.text)]
-        self.tree = ast.parse(self.text)
+        self.tree = parse(self.text)
         # splitlines would also split at form feeds and such, where the tree sees no new line.
         self.lines = re.findall(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+", self.text)
         self.starts = [0]

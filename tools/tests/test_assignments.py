@@ -20,10 +20,11 @@ import pytest
 from autograder.assignment import Assignment, Course
 from autograder.check.check import Check
 from autograder.check.collecting import collect
-from autograder.grading import grade
+from autograder.grading import grade, substitute
 from autograder.judge.judge import Drive
 from autograder.report.report import Report
 from autograder.report.status import Status
+from autograder.source.given_parts import GivenParts
 from autograder.submission.working_copy import Tree, working_copy
 from tools.author.reference_runs import ReferenceRuns, reference_runs
 from tools.author.replace_definition import replace_definition
@@ -182,6 +183,20 @@ def test_a_missing_file_costs_its_own_points(warm, tmp_path):
     without = [row for row in report.rows if row.points < row.max_points]
     assert {row.check.part.partition(".")[0] for row in without} == {module}, terminal(report)
     assert all(row.points == 0 for row in report.rows if row.check.module == module)
+
+
+def test_a_given_part_reaches_a_worker_with_all_that_it_is_made_of(warm, monkeypatch):
+    """The checks of a part see the same of the given one, whether the rest of the given code is there or not."""
+    given = [part.name for part in warm.assignment.parts if warm.runs.runner.given.has(part.name)]
+    assert len(given) >= 10
+    for name in given:
+        tree = substitute(warm.runs.reference, frozenset({name}), warm.runs.runner, warm.runs.scratch / f"with given {name}")
+        checks = [check for check in warm.plain if check.part == name]
+        alone = lost(warm.grade(tree, checks))
+        with monkeypatch.context() as patched:
+            patched.setattr(GivenParts, "only", lambda parts, names: parts.whole())
+            whole = lost(warm.grade(tree, checks))
+        assert alone == whole, name
 
 
 def test_points_of_the_parts_are_the_weights_of_their_public_checks(warm):

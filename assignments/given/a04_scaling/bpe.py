@@ -103,7 +103,7 @@ class Tokenizer:
 
     def encode_word(self, word: bytes) -> list[int]:
         """The tokens of one pre-token."""
-        return self._encoding.encode_single_piece(word) if word else []
+        return self._encoding._encode_single_piece(word) if word else []
 
     def encode(self, text: str, allow_special: bool = False) -> list[int]:
         """The tokens of a text.

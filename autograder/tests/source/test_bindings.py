@@ -1,5 +1,9 @@
 """Whether a file defines a name is read off its syntax tree, so a longer name or a comment is no definition."""
 
+import gc
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from autograder.source.bindings import MAX_SOURCE, defines
@@ -46,3 +50,21 @@ def test_a_name_that_is_bound_at_the_top_level_is_defined(source):
 )
 def test_a_name_that_is_only_mentioned_is_not_defined(source):
     assert not defines(source, "mask")
+
+
+@pytest.fixture
+def interrupted_threads():
+    """Threads change places whenever garbage is collected, which is often, as it may happen in any program."""
+    threshold, change = gc.get_threshold(), lambda phase, info: time.sleep(2e-4)
+    gc.callbacks.append(change)
+    gc.set_threshold(200)
+    yield
+    gc.callbacks.remove(change)
+    gc.set_threshold(*threshold)
+
+
+def test_sources_are_parsed_in_threads(interrupted_threads):
+    """As in a batch. Python 3.11.2 raises SystemError where two threads parse at once."""
+    source = "".join(f"def f{i}(x):\n    return [x + {i}, (x, {{x: [x]}})]\n" for i in range(100))
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(lambda _: defines(source, "f99"), range(20)))

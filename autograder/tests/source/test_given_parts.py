@@ -38,6 +38,18 @@ def test_an_import_inside_a_function_counts():
     assert defined(modules["given.a01_x.mask"]) == {"helper", "causal", "padding"}, "all of a module that is imported as one"
 
 
+def test_what_changes_a_function_comes_with_it():
+    """The overloads of a generic function bear no name of their own, and may be no definitions at all."""
+    source = (
+        "import functools\n\n@functools.singledispatch\ndef plain(x):\n    raise TypeError\n\n"
+        "@plain.register\ndef _(x: dict):\n    return helper(x)\n\ndef helper(x):\n    return x\n\n"
+        "for kind in (int, str):\n    plain.register(kind)(helper)\n\n"
+        "@functools.singledispatch\ndef other(x):\n    return x\n\n@other.register\ndef _(x: list):\n    return x\n"
+    )
+    text = GivenParts("a01_x", {"m": source}).only(["m.plain"])["given.a01_x.m"]
+    assert defined(text) == {"plain", "_", "helper"} and "list" not in text and "dict" in text and "(int, str)" in text
+
+
 def test_nothing_is_given_where_nothing_is_asked_for():
     assert PARTS.only([]) == {}
     assert PARTS.whole().keys() == {"given.a01_x", "given.a01_x.scores", "given.a01_x.mask", "given.a01_x.late"}
