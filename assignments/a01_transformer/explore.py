@@ -352,7 +352,7 @@ for layer, panel in enumerate(axes[1:]):
     panel.set_xticks(range(SEQ_LEN), letters, fontsize=6)
     panel.set_yticks(range(SEQ_LEN), letters, fontsize=6)
 figure.colorbar(image, ax=axes[2], label="attention weight", shrink=0.8)
-figure.suptitle("Two layers do what one cannot: after a letter comes what came after it before")
+figure.suptitle("Two layers did what one did not: after a letter comes what came after it before")
 plt.show()
 
 # %% [markdown]
