@@ -23,10 +23,11 @@ from collections import Counter
 
 import corpora
 import matplotlib.pyplot as plt
+import numpy as np
 import torch
 from given.a01_transformer.model import GPT, GPTConfig, width_scaled_std
 
-from a02_training.data import document_rows, random_documents
+from a02_training.data import document_rows, random_batch, random_documents
 from a02_training.rules import Rules
 from a02_training.sample import Sampling, generate, next_token_probabilities
 from a02_training.schedule import learning_rate
@@ -57,6 +58,40 @@ for warmup, colour, style in ((None, BLUE, "-"), (0, ORANGE, "--"), (STEPS // 2,
     panel.plot(steps, [learning_rate(step, STEPS, 6e-3, warmup) for step in steps], style, color=colour, label=label)
 panel.set(
     xlabel="step", ylabel="learning rate", title="Up in a line, down along half a cosine, to 10 % of the peak", ylim=(0, None)
+)
+panel.legend()
+plt.show()
+
+# %% [markdown]
+# ## data: windows repeat sooner than one thinks
+#
+# 100,000 tokens that say where they stand, so that the first of a window is its start. How many random windows of 128 tokens
+# are drawn until one starts where another one did? And until one overlaps with another? The birthday paradox says: an even
+# chance after 1.18 · √M for M starts, and with overlaps after 1.18 · √(M / 255), because 255 starts overlap with a given window. Guess
+# both numbers before you run the cell.
+
+# %%
+SEQ_LEN, N_STARTS = 128, 100_000
+tokens = np.arange(N_STARTS + SEQ_LEN, dtype=np.int32)
+
+
+def first_repeat(starts: np.ndarray, distance: int) -> int:
+    """How many windows there are when two of them first start fewer than `distance` tokens apart."""
+    return next(n for n in range(2, len(starts)) if np.abs(starts[: n - 1] - starts[n - 1]).min() < distance)
+
+
+equal, overlapping = [], []
+for seed in range(200):
+    starts = random_batch(tokens, 2000, SEQ_LEN, torch.Generator().manual_seed(seed))[0][:, 0].numpy()
+    equal.append(first_repeat(starts, 1))
+    overlapping.append(first_repeat(starts, SEQ_LEN))
+figure, panel = plt.subplots(figsize=(8, 3), layout="constrained")
+for counts, n_others, colour, name in ((equal, 1, BLUE, "the same start"), (overlapping, 255, ORANGE, "an overlap")):
+    expected = math.sqrt(2 * math.log(2) * N_STARTS / n_others)
+    label = f"{name}: median {np.median(counts):.0f} windows, formula {expected:.0f}"
+    panel.hist(counts, bins=np.geomspace(2, 1500, 40), color=colour, alpha=0.6, label=label)
+panel.set(
+    xscale="log", xlabel="windows drawn", ylabel="of 200 seeds", title="The first two windows that share tokens", ylim=(0, 42)
 )
 panel.legend()
 plt.show()
@@ -98,6 +133,7 @@ torch.manual_seed(0)
 model = GPT(GPTConfig(256, 145, d_model=64, n_heads=4, n_layers=2, init_std=width_scaled_std(64)))
 validation = [document_rows(held_out[i : i + 64], BOS_TOKEN) for i in range(0, len(held_out), 64)]
 written: dict[int, list[str]] = {}
+likeliest: dict[int, str] = {}
 drawn = 0
 
 
@@ -106,6 +142,7 @@ def next_batch(generator: torch.Generator):
     global drawn
     if drawn in SHOWN:
         written[drawn] = tales(3, Sampling(temperature=0.7))
+        likeliest[drawn] = tales(1, Sampling(temperature=0))[0]
     drawn += 1
     return random_documents(documents, 8, BOS_TOKEN, generator)
 
@@ -118,6 +155,7 @@ def tales(count: int, sampling: Sampling) -> list[str]:
 
 history = train(model, next_batch, TrainConfig(steps=STEPS, evaluate_every=25), validation)
 written[STEPS] = tales(3, Sampling(temperature=0.7))
+likeliest[STEPS] = tales(1, Sampling(temperature=0))[0]
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(12.5, 4.6), layout="constrained", width_ratios=[2, 1])
@@ -143,7 +181,8 @@ figure.suptitle("The way to the floor")
 plt.show()
 
 # %% [markdown]
-# And this is what it writes on the way, at temperature 0.7; below each text the rule that it breaks, if it does.
+# And this is what it writes on the way, at temperature 0.7; below each text the rule that it breaks, if it does. Last the greedy
+# tale, the likeliest letter at each place. A weak model goes round in circles there.
 
 # %%
 rules = Rules(corpus.train)
@@ -153,6 +192,7 @@ for step in SHOWN:
     for tale in written[step]:
         print("   ", "".join(sign if sign.isprintable() else "·" for sign in tale[:-1]))
         print("       ", rules.fault(tale) or "keeps all rules")
+    print("    greedy:", "".join(sign if sign.isprintable() else "·" for sign in likeliest[step][:-1]))
 
 # %% [markdown]
 # **Look.** What does the model learn first: words, sentences, or who is who? At which loss do names agree? Which n-gram
@@ -231,7 +271,7 @@ figure.suptitle("Grammar against variety")
 plt.show()
 
 # %% [markdown]
-# **Look.** Why does a temperature of 0.3 keep fewer rules than 0.7, and the likeliest letters at each place none? (Print a greedy tale.)
+# **Look.** Why does a temperature of 0.3 keep fewer rules than 0.7, and the likeliest letters at each place none? (Read the greedy tale again.)
 # A tale *must* repeat itself: the hat of the first sentence is the hat of the last. What does a penalty on repetition do to it, and for
 # which texts was it made?
 #

@@ -22,7 +22,10 @@ import time
 
 import matplotlib.pyplot as plt
 import torch
+import torch.nn.functional as F
+from given.a01_transformer.positions import sinusoidal_positions
 from given.a02_training.train import TrainConfig
+from torch import nn
 
 from a03_modern.ablation import ablation_rows, run_ablation, train_row
 from a03_modern.demo import small_config, task
@@ -104,24 +107,66 @@ plt.show()
 # A small model learns from windows of 128 tokens. Then it reads windows of 512, and its loss is taken at each position. Nothing
 # was trained again. Where does it break, and which way of slowing the rotations down helps? What does each cost *within* the
 # trained length? And what does a window that never shows it an unknown distance do?
+#
+# Three more models for comparison, each trained for itself, without RoPE. One has ALiBi: each head subtracts its own constant, times the
+# distance, from its scores. Two add the waves of a01 to their tokens, with the factor √d_model of 2017 and without it.
 
 # %%
+LONG = 512
+
+
+class Unrotated(nn.Module):
+    """The attention of a trained stack without rotations; with `slopes`, ALiBi (arXiv:2108.12409, §3). No caches."""
+
+    def __init__(self, attention: nn.Module, slopes: torch.Tensor | None = None):
+        super().__init__()
+        self.qkv, self.proj, self.n_heads = attention.qkv, attention.proj, attention.n_heads
+        self.slopes = torch.zeros(self.n_heads) if slopes is None else slopes
+
+    def forward(self, x: torch.Tensor, *_) -> torch.Tensor:
+        query = torch.arange(x.shape[1])[:, None]
+        penalty = self.slopes[:, None, None] * (query - query.T)
+        bias = (-penalty).masked_fill(query < query.T, -torch.inf)
+        q, k, v = self.qkv(x).view(*x.shape[:2], 3, self.n_heads, -1).permute(2, 0, 3, 1, 4)
+        return self.proj(F.scaled_dot_product_attention(q, k, v, attn_mask=bias).transpose(1, 2).flatten(2))
+
+
+def build(kind: str) -> Transformer:
+    """A fresh model; kind: a key of `trained`."""
+    model = Transformer(small_config())
+    n_heads = model.config.n_heads
+    for block in model.blocks if kind != "RoPE" else ():
+        block.attention = Unrotated(
+            block.attention, 2.0 ** (-8 * torch.arange(1, n_heads + 1) / n_heads) if kind == "ALiBi" else None
+        )
+    if kind.startswith("waves"):
+        d_model = model.config.d_model
+        table, factor = sinusoidal_positions(LONG, d_model), d_model**0.5 if kind == "waves" else 1.0
+        model.token_embedding.register_forward_hook(lambda _, __, x: factor * x + table[: x.shape[1]])
+    return model
+
+
 next_batch, validation = task()
-model = []
-build = lambda: model.append(Transformer(small_config())) or model[0]
-train_row("all", build, 0, next_batch, validation, TrainConfig(400, evaluate_every=400))
-weights, LONG = model[0].state_dict(), 512
+trained = {}
+for kind in ("RoPE", "ALiBi", "waves", "waves, no factor"):
+    make = lambda kind=kind: trained.setdefault(kind, build(kind))
+    train_row(kind, make, 0, next_batch, validation, TrainConfig(400, evaluate_every=400))
 
 
-def loss_by_position(**fields: object) -> torch.Tensor:
-    """Held-out loss at each of 512 positions, for the trained weights under another configuration; (512,)."""
-    other = Transformer(small_config(**fields)).eval()
-    other.load_state_dict(weights)
+def under(**fields: object) -> Transformer:
+    """The weights that were trained with RoPE, in a model of another configuration."""
+    other = Transformer(small_config(**fields))
+    other.load_state_dict(trained["RoPE"].state_dict())
+    return other
+
+
+def loss_by_position(model: Transformer) -> torch.Tensor:
+    """Held-out loss at each of 512 positions; (512,)."""
     text = torch.cat([inputs.flatten() for inputs, _ in validation])  # the held-out windows follow each other
     windows = text[: (len(text) - 1) // LONG * LONG]
     tokens, targets = windows.view(-1, LONG), text[1 : len(windows) + 1].view(-1, LONG)
     with torch.no_grad():
-        return torch.nn.functional.cross_entropy(other(tokens).mT, targets, reduction="none").mean(0)
+        return F.cross_entropy(model.eval()(tokens).mT, targets, reduction="none").mean(0)
 
 
 ways = {
@@ -132,7 +177,8 @@ ways = {
     "window 64": {"window": 64},
     "window 64 + 4 sinks": {"window": 64, "sinks": 4},
 }
-losses = {name: loss_by_position(**fields) for name, fields in ways.items()}
+losses = {name: loss_by_position(under(**fields)) for name, fields in ways.items()}
+losses |= {kind: loss_by_position(trained[kind]) for kind in ("ALiBi", "waves", "waves, no factor")}
 
 # %%
 figure, (left, right) = plt.subplots(1, 2, figsize=(12, 4), layout="constrained")
@@ -150,12 +196,13 @@ left.text(7, 2 * torch.pi / 128 * 1.15, "one rotation in 128 positions", fontsiz
 left.set(title="frequencies of a head of 16", xlabel="pair", ylabel="radians per position", yscale="log")
 left.legend(fontsize=8)
 smooth = torch.ones(1, 1, 33) / 33
-for (name, values), colour in zip(losses.items(), (GREY, BLUE, ORANGE, GREEN, SKY, PURPLE), strict=True):
-    mean = torch.nn.functional.conv1d(values[None, None], smooth)[0, 0]
-    right.plot(torch.arange(16, LONG - 16), mean, color=colour, label=name)
+colours = (GREY, BLUE, ORANGE, GREEN, SKY, PURPLE, "black", GREY, SKY)
+for (name, values), colour, style in zip(losses.items(), colours, ("-",) * 6 + ("--", ":", ":"), strict=True):
+    mean = F.conv1d(values[None, None], smooth)[0, 0]
+    right.plot(torch.arange(16, LONG - 16), mean, style, color=colour, label=name)
 right.axvline(128, color="black", linewidth=0.8, linestyle=":")
-right.text(132, 6.2, "trained until here", fontsize=8, va="top")
-right.set(title="held-out loss (mean over 33 positions)", xlabel="position", ylabel="nats per character", ylim=(0, 6.4))
+right.text(132, 5.1, "trained until here", fontsize=8, va="top")
+right.set(title="held-out loss (mean over 33 positions)", xlabel="position", ylabel="nats per character", ylim=(0, 7.8))
 right.legend(fontsize=8, loc="upper right", ncols=2)
 plt.show()
 
