@@ -45,7 +45,7 @@ def unmeasured(report: Report) -> Report:
         report,
         rows=[_unmeasured(row) for row in report.rows],
         isolation_level=3,
-        environment=dict.fromkeys(report.environment, "…") | {"inputs": report.environment["inputs"]},
+        environment={name: value if name == "inputs" else "…" for name, value in report.environment.items()},
         seconds=0.0,
     )
 

@@ -186,7 +186,7 @@ def test_a_missing_file_costs_its_own_points(warm, tmp_path):
 
 
 def test_a_given_part_reaches_a_worker_with_all_that_it_is_made_of(warm, monkeypatch):
-    """The checks of a part see the same of the given one, whether the rest of the given code is there or not."""
+    """The checks of a part that pass with all of the given code pass also with what is left of it."""
     given = [part.name for part in warm.assignment.parts if warm.runs.runner.given.has(part.name)]
     assert len(given) >= 10
     for name in given:
@@ -196,7 +196,7 @@ def test_a_given_part_reaches_a_worker_with_all_that_it_is_made_of(warm, monkeyp
         with monkeypatch.context() as patched:
             patched.setattr(GivenParts, "only", lambda parts, names: parts.whole())
             whole = lost(warm.grade(tree, checks))
-        assert alone == whole, name
+        assert set(alone) <= set(whole), name
 
 
 def test_points_of_the_parts_are_the_weights_of_their_public_checks(warm):

@@ -91,6 +91,6 @@ def test_norms_survive_float16(solution, draw):
     model = build(solution, draw).half()
     for parameter in model.parameters():
         parameter.grad = draw.normal(*parameter.shape, scale=300).to(parameter)
-    before = [parameter.grad.clone() for parameter in model.parameters()]
+    before = [p.grad.clone() for p in model.parameters()]
     norms = torch.tensor(list(solution.diagnostics.gradient_norms(model).values()), dtype=torch.float16)
     return {"norms": norms, "left alone": all(map(torch.equal, before, (p.grad for p in model.parameters())))}
